@@ -1,0 +1,255 @@
+r"""AttentionProblem: one layer of softmax attention on labelled sequences, and its exact gradient.
+
+The model of the paper (its Section 2) reads a sequence of tokens :math:`X \in R^{T \times d}` with
+a query :math:`z \in R^d`,
+
+.. math:: f(X, z) = v^\top X^\top \mathrm{softmax}(X W z),
+
+and is trained on :math:`L(W, v) = \frac1n \sum_i \ell(y_i f(X_i, z_i))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdlib.data.toy import gaussian_tokens
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A decreasing loss of the margin u, with the logarithm of its slope: log |loss'(u)|."""
+
+    value: Callable[[Tensor], Tensor]
+    log_slope: Callable[[Tensor], Tensor]
+
+
+LOSSES = {
+    "logistic": Loss(lambda u: F.softplus(-u, threshold=1000), lambda u: F.logsigmoid(-u)),
+    "exponential": Loss(lambda u: torch.exp(-u), lambda u: -u),
+    "linear": Loss(lambda u: -u, torch.zeros_like),
+}
+
+
+class AttentionProblem:
+    r"""Labelled token sequences with queries: the data of a token-selection problem.
+
+    Leading axes ``...`` are a batch of problems; every method carries them along, so that a
+    hundred seeds cost one call. Weights broadcast against them: W is (..., d, d), v is (..., d).
+
+    Parameters
+    ----------
+    X : array (..., n, T, d)
+        Tokens: n inputs of T tokens each. Real floating point; the dtype of all that follows.
+    y : array (..., n)
+        Labels, -1 or +1.
+    z : array (..., n, d)
+        Query tokens.
+    mask : bool array (..., n, T), optional
+        True where a token is real, False where it pads. Padding may hold anything.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a label is not -1 or +1, an entry is not finite, or an input has no
+        real token. The message names the input.
+    TypeError
+        If X is not real floating point, or the mask is not boolean.
+
+    Examples
+    --------
+    >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+    >>> problem
+    AttentionProblem(n=6, T=8, d=10)
+    >>> W = torch.zeros(10, 10, dtype=torch.float64)
+    >>> problem.attention(W)[0, 0].item()  # W = 0 looks at every token alike
+    0.125
+    >>> round(problem.risk(W, v).item(), 2)
+    0.68
+    """
+
+    def __init__(self, X: Any, y: Any, z: Any, mask: Any = None) -> None:
+        X = torch.as_tensor(X)
+        if not X.is_floating_point():
+            raise TypeError(f"X must be real floating point, got {X.dtype}; convert with .double()")
+        if X.ndim < 3:
+            raise ValueError(f"X must have shape (..., n, T, d), got {tuple(X.shape)}")
+        self.y = torch.as_tensor(y).to(X)
+        self.z = torch.as_tensor(z).to(X)
+        self.mask = None if mask is None else torch.as_tensor(mask, device=X.device)
+        self._check_shapes(X)
+        self.X = X if self.mask is None else torch.where(self.mask[..., None], X, 0.0)
+        self._check_values()
+
+    def _check_shapes(self, X: Tensor) -> None:
+        wanted = {"y": (self.y, X.shape[:-2]), "z": (self.z, X.shape[:-2] + X.shape[-1:])}
+        if self.mask is not None:
+            wanted["mask"] = (self.mask, X.shape[:-1])
+            if self.mask.dtype != torch.bool:
+                raise TypeError(f"mask must be boolean, got {self.mask.dtype}; use .bool()")
+        for name, (tensor, shape) in wanted.items():
+            if tensor.shape != shape:
+                raise ValueError(
+                    f"X of shape {tuple(X.shape)} needs {name} of shape {tuple(shape)}, "
+                    f"got {tuple(tensor.shape)}"
+                )
+
+    def _check_values(self) -> None:
+        bad = {
+            "a label other than -1 or +1": self.y.abs() != 1,
+            "a token that is not finite": ~self.X.isfinite().all(-1).all(-1),
+            "a query that is not finite": ~self.z.isfinite().all(-1),
+        }
+        if self.mask is not None:
+            bad["no real token (its mask is all False)"] = ~self.mask.any(-1)
+        for what, where in bad.items():
+            if where.any():
+                index = tuple(where.nonzero()[0].tolist())
+                found = f" ({self.y[index].item():g})" if "label" in what else ""
+                raise ValueError(f"input {index if len(index) > 1 else index[0]} has {what}{found}")
+
+    @staticmethod
+    def random(
+        n: int, T: int, d: int, *, seed: int | Sequence[int]
+    ) -> tuple[AttentionProblem, Tensor]:
+        """Draw a problem and a decoder v from the paper's generator; see `mdlib.data.toy`.
+
+        Examples
+        --------
+        >>> problems, v = AttentionProblem.random(n=6, T=8, d=10, seed=range(1, 101))
+        >>> problems.X.shape, v.shape
+        (torch.Size([100, 6, 8, 10]), torch.Size([100, 10]))
+        """
+        X, y, z, v = gaussian_tokens(n, T, d, seed)
+        return AttentionProblem(X, y, z), v
+
+    def __repr__(self) -> str:
+        *batch, n, T, d = self.X.shape
+        prefix = f"batch={tuple(batch)}, " if batch else ""
+        return f"AttentionProblem({prefix}n={n}, T={T}, d={d})"
+
+    def scores(self, v: Tensor) -> Tensor:
+        """Return the token scores gamma_it = y_i v.X_it, (..., n, T); -inf for padding."""
+        return self._hide_padding(self._values(v) * self.y[..., None])
+
+    def optimal_tokens(self, v: Tensor) -> Tensor:
+        """Return the index of each input's best-scored token, (..., n); the first one of a tie."""
+        return self.scores(v).argmax(-1)
+
+    def logits(self, W: Tensor) -> Tensor:
+        """Return the attention logits X_it.W z_i, (..., n, T); -inf for padding."""
+        return self._hide_padding(self._raw_logits(W))
+
+    def attention(self, W: Tensor) -> Tensor:
+        """Return the attention weights softmax(X_i W z_i), (..., n, T); 0 for padding."""
+        return self.logits(W).softmax(-1)
+
+    def predict(self, W: Tensor, v: Tensor) -> Tensor:
+        """Return the model's outputs f(X_i, z_i), (..., n); their signs are the labels it gives."""
+        return (self.attention(W) * self._values(v)).sum(-1)
+
+    def margins(self, W: Tensor, tokens: Tensor) -> Tensor:
+        """Return (X_i,alpha - X_it).W z_i for the chosen tokens alpha, (..., n, T).
+
+        By how much the logit of each input's chosen token leads that of its other tokens: the left
+        side of the l_p-AttSVM's constraints. inf where there is no constraint: for the chosen token
+        itself and for padding.
+
+        Parameters
+        ----------
+        W : Tensor (..., d, d)
+        tokens : integer Tensor (..., n)
+        """
+        logits = self.logits(W)
+        chosen = self._chosen(tokens, logits.shape[:-1])
+        lead = logits.gather(-1, chosen) - logits
+        return lead.scatter(-1, chosen, torch.inf)
+
+    def risk(self, W: Tensor, v: Tensor, loss: str = "logistic") -> Tensor:
+        """Return the mean over inputs of loss(y_i f(X_i, z_i)), one number a problem.
+
+        Parameters
+        ----------
+        W : Tensor (..., d, d)
+        v : Tensor (..., d)
+        loss : {"logistic", "exponential", "linear"}
+        """
+        return _loss(loss).value(self.predict(W, v) * self.y).mean(-1)
+
+    def gradient(self, W: Tensor, v: Tensor, loss: str = "logistic") -> Tensor:
+        """Return the gradient of the risk in W, (..., d, d).
+
+        It equals autograd's while attention is soft, and stays exact when softmax saturates; once
+        the gradient leaves the range of the dtype only `scaled_gradient` still shows it.
+        """
+        direction, log_scale = self.scaled_gradient(W, v, loss)
+        return direction * log_scale.exp()[..., None, None]
+
+    def scaled_gradient(
+        self, W: Tensor, v: Tensor, loss: str = "logistic"
+    ) -> tuple[Tensor, Tensor]:
+        r"""Return G and c such that the gradient of the risk in W is exp(c) G.
+
+        With s the attention weights, :math:`m_i = \sum_t s_{it}\gamma_{it}` and alpha the most
+        attended token of each input,
+
+        .. math::
+            \nabla_W L = \sum_i \sum_{t \ne \alpha_i} c_{it}\, (X_{it} - X_{i\alpha_i}) z_i^\top,
+            \qquad c_{it} = \tfrac1n\, \ell'(m_i)\, s_{it} (\gamma_{it} - m_i).
+
+        The textbook sum over all t subtracts numbers that agree in every digit once s rounds to 1;
+        this one has no such pair. The logarithms of s and of the loss's slope are carried, and the
+        largest is taken out as c, so that G neither under- nor overflows.
+
+        Returns
+        -------
+        G : Tensor (..., d, d)
+        c : Tensor (...)
+        """
+        values = self._values(v) * self.y[..., None]
+        log_attention = self.logits(W).log_softmax(-1)
+        top = log_attention.argmax(-1, keepdim=True)
+        others = log_attention.scatter(-1, top, -torch.inf)
+        lead = values - values.gather(-1, top)
+        mean_lead = (others.exp() * lead).sum(-1, keepdim=True)
+        above_mean = lead - mean_lead  # gamma_it - m_i, from differences to the top token only
+        margin = (values.gather(-1, top) + mean_lead)[..., 0]
+        log_weight = others + _loss(loss).log_slope(margin)[..., None]
+        log_scale = log_weight.amax((-2, -1))
+        log_scale = torch.where(log_scale.isfinite(), log_scale, 0.0)  # -inf: no second token
+        weight = -(log_weight - log_scale[..., None, None]).exp() * above_mean
+        weight = weight.scatter(-1, top, -weight.sum(-1, keepdim=True))
+        pull = (weight[..., None, :] @ self.X)[..., 0, :]
+        n = self.y.shape[-1]
+        return pull.mT @ self.z / n, log_scale
+
+    def _values(self, v: Tensor) -> Tensor:
+        """v.X_it for every token, padding included."""
+        return (self.X @ v[..., None, :, None])[..., 0]
+
+    def _raw_logits(self, W: Tensor) -> Tensor:
+        return (self.X @ (self.z @ W.mT)[..., None])[..., 0]
+
+    def _hide_padding(self, per_token: Tensor) -> Tensor:
+        return per_token if self.mask is None else per_token.where(self.mask, -torch.inf)
+
+    def _chosen(self, tokens: Tensor, shape: torch.Size) -> Tensor:
+        """Check the token indices and give them the shape (..., n, 1) for gather and scatter."""
+        tokens = torch.as_tensor(tokens, device=self.X.device)
+        if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+            raise TypeError(f"tokens must be integer indices, got {tokens.dtype}")
+        T = self.X.shape[-2]
+        if ((tokens < 0) | (tokens >= T)).any():
+            raise ValueError(f"tokens must lie in 0..{T - 1}, got {tokens.tolist()}")
+        return tokens.long().expand(shape)[..., None]
+
+
+def _loss(name: str) -> Loss:
+    if name not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {name!r}")
+    return LOSSES[name]

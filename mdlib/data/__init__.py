@@ -1,0 +1,1 @@
+"""Data: toy problems drawn from a seed, and real images cut into tokens."""

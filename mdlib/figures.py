@@ -1,0 +1,232 @@
+"""One look for every figure: colours, style, and `show`, which puts a figure on the page.
+
+A figure goes on the page as an HTML image with its own alternative text, because notebooks drop
+the alt text of plain images, and with its numbers behind a fold: readers can copy them, and a test
+that re-runs the notebook compares them where it cannot compare pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+PAPER = "#fdfcf9"
+INK = "#22201c"
+GRAY = "#6f6a62"
+
+# For plt.style.use(STYLE). The light background is opaque, so figures keep on a dark page. At the
+# book's column width of about 7 inches no letter is smaller than the text around the figure.
+STYLE: dict[str, Any] = {
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "figure.figsize": (7.0, 4.2),
+    "figure.constrained_layout.use": True,
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "image.interpolation": "nearest",
+    "image.cmap": "gray_r",
+}
+
+
+def color(p: float) -> tuple[float, float, float, float]:
+    """Return the colour that stands for the exponent p in the whole book.
+
+    An ordered, colour-blind-safe scale, dark for p near 1 and bright for large p; p enters as
+    1 - 1/p, so that conjugate exponents lie mirrored about p = 2.
+
+    Examples
+    --------
+    >>> color(1.1) == color(1.1), color(1.1) == color(3)
+    (True, False)
+    """
+    red, green, blue, alpha = matplotlib.colormaps["plasma"](0.76 * (1 - 1 / p))
+    return float(red), float(green), float(blue), float(alpha)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a cell ends with: HTML on the page, its alternative text everywhere else."""
+
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def show(
+    fig: Figure, *, alt: str, caption: str = "", data: Mapping[str, Iterable[Any]] | None = None
+) -> Shown:
+    """Put a figure on the page; the last expression of its cell.
+
+    Parameters
+    ----------
+    fig : Figure
+        It is closed, so that no second copy appears.
+    alt : str
+        What the figure shows, for those who cannot see it. Format it from the numbers plotted.
+    caption : str
+        How the figure was made: data, seeds, quick or recorded.
+    data : mapping of column name to values
+        The numbers plotted, shown as a table behind a fold.
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> _ = ax.plot([1, 4, 9])
+    >>> show(fig, alt="The first three squares.", data={"n": [1, 2, 3], "square": [1, 4, 9]})
+    The first three squares.
+    """
+    _require_alt(alt)
+    body = _image(fig, alt)
+    numbers = ""
+    if data is not None:
+        numbers = f"<details><summary>The numbers</summary>{_table(data)}</details>"
+    return Shown(_figure(body, caption, numbers), alt)
+
+
+def slider(
+    figs: Sequence[Figure], *, name: str, values: Sequence[str], alts: Sequence[str],
+    start: int = 0, caption: str = ""
+) -> Shown:  # fmt: skip
+    """Put a row of figures behind a slider that works in any static page, without a kernel.
+
+    Parameters
+    ----------
+    figs : sequence of Figure
+        The frames, drawn by one function so that only the finding moves.
+    name : str
+        What the slider changes, as in ``"p"``.
+    values : sequence of str
+        The label of each frame.
+    alts : sequence of str
+        The alternative text of each frame.
+    start : int
+        The frame that shows first, and alone in print: the one that tells the story.
+
+    Examples
+    --------
+    >>> figs = [plt.figure(), plt.figure()]
+    >>> slider(figs, name="p", values=["1", "2"], alts=["A diamond.", "A disc."], start=1)
+    A disc.
+    """
+    if not len(figs) == len(values) == len(alts):
+        raise ValueError(
+            "every frame needs a value and an alt text, got "
+            f"{len(figs)} figures, {len(values)} values, {len(alts)} alts"
+        )
+    for alt in alts:
+        _require_alt(alt)
+    frames = "".join(
+        _image(fig, alt, hidden=i != start)
+        for i, (fig, alt) in enumerate(zip(figs, alts, strict=True))
+    )
+    # The labels travel in an attribute and the code is one expression, so the output stands alone:
+    # no element id to collide, no library to load.
+    script = (
+        "const i=+this.value,f=this.closest('.mdlib-slider'),v=JSON.parse(this.dataset.values)[i];"
+        "f.querySelectorAll('img').forEach((m,j)=>m.style.display=j===i?'':'none');"
+        "f.querySelector('output').textContent=v;"
+        "this.setAttribute('aria-valuetext',this.ariaLabel+' = '+v)"
+    )
+    attributes = {
+        "type": "range",
+        "min": "0",
+        "max": str(len(figs) - 1),
+        "value": str(start),
+        "aria-label": name,
+        "aria-valuetext": f"{name} = {values[start]}",
+        "data-values": json.dumps(list(values)),
+        "oninput": script,
+    }
+    knob = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items())
+    label = f"<span>{escape(name)} = <output>{escape(values[start])}</output></span>"
+    control = f'<label class="mdlib-control">{label} <input {knob}></label>'
+    return Shown(_figure(frames + control, caption, kind="mdlib-figure mdlib-slider"), alts[start])
+
+
+def table(data: Mapping[str, Iterable[Any]], *, caption: str = "") -> Shown:
+    """Put a table on the page: one column for each entry of ``data``, numbers to four digits.
+
+    Examples
+    --------
+    >>> table({"p": [1.5, 2], "error": [0.123456, 1e-9]})
+    p    error
+    1.5  0.1235
+    2    1.000e-09
+    """
+    columns = [[name, *map(_cell, values)] for name, values in data.items()]
+    widths = [max(map(len, column)) for column in columns]
+    rows = zip(*columns, strict=True)
+    text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return Shown(_figure(_table(data), caption, kind="mdlib-figure mdlib-table"), text)
+
+
+def _require_alt(alt: str) -> None:
+    if not alt.strip():
+        raise ValueError("alt is empty; say in a sentence what the figure shows")
+
+
+def _figure(body: str, caption: str, numbers: str = "", kind: str = "mdlib-figure") -> str:
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure class="{kind}">{body}{below}{numbers}</figure>'
+
+
+def _image(fig: Figure, alt: str, hidden: bool = False) -> str:
+    raw, packed = io.BytesIO(), io.BytesIO()
+    fig.savefig(raw, format="png", dpi=160)
+    plt.close(fig)
+    # 256 colours are enough for a chart and a third of the size; notebooks carry every byte.
+    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        packed, "png", optimize=True
+    )
+    code = base64.b64encode(packed.getvalue()).decode()
+    width = round(100 * fig.get_size_inches()[0])
+    look = "max-width:100%;height:auto" + (";display:none" if hidden else "")
+    return (
+        f'<img class="dark-light" width="{width}" style="{look}" alt="{escape(alt)}" '
+        f'src="data:image/png;base64,{code}">'
+    )
+
+
+def _table(data: Mapping[str, Iterable[Any]]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in data)
+    columns = [list(map(_cell, values)) for values in data.values()]
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in zip(*columns, strict=True)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    if number == int(number) and abs(number) < 1e6 if abs(number) < 1e15 else False:
+        return str(int(number))
+    return f"{number:.4g}" if 1e-3 <= abs(number) < 1e5 else f"{number:.3e}"
