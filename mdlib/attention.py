@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,7 +31,7 @@ class Loss:
 
 
 LOSSES = {
-    "logistic": Loss(lambda u: F.softplus(-u, threshold=1000), lambda u: F.logsigmoid(-u)),
+    "logistic": Loss(lambda u: -F.logsigmoid(u), lambda u: F.logsigmoid(-u)),
     "exponential": Loss(lambda u: torch.exp(-u), lambda u: -u),
     "linear": Loss(lambda u: -u, torch.zeros_like),
 }
@@ -45,7 +46,8 @@ class AttentionProblem:
     Parameters
     ----------
     X : array (..., n, T, d)
-        Tokens: n inputs of T tokens each. Real floating point; the dtype of all that follows.
+        Tokens: n inputs of T tokens each. Real floating point; its dtype (float64 for lists) is
+        that of all results.
     y : array (..., n)
         Labels, -1 or +1.
     z : array (..., n, d)
@@ -74,7 +76,7 @@ class AttentionProblem:
     """
 
     def __init__(self, X: Any, y: Any, z: Any, mask: Any = None) -> None:
-        X = torch.as_tensor(X)
+        X = X if isinstance(X, Tensor) else torch.as_tensor(np.asarray(X))
         if not X.is_floating_point():
             raise TypeError(f"X must be real floating point, got {X.dtype}; convert with .double()")
         if X.ndim < 3:
@@ -165,8 +167,7 @@ class AttentionProblem:
         W : Tensor (..., d, d)
         tokens : integer Tensor (..., n)
         """
-        logits = self.logits(W)
-        chosen = self._chosen(tokens, logits.shape[:-1])
+        logits, chosen = _broadcast(self.logits(W), self._chosen(tokens))
         lead = logits.gather(-1, chosen) - logits
         return lead.scatter(-1, chosen, torch.inf)
 
@@ -211,8 +212,9 @@ class AttentionProblem:
         G : Tensor (..., d, d)
         c : Tensor (...)
         """
-        values = self._values(v) * self.y[..., None]
-        log_attention = self.logits(W).log_softmax(-1)
+        values, log_attention = _broadcast(
+            self._values(v) * self.y[..., None], self.logits(W).log_softmax(-1)
+        )
         top = log_attention.argmax(-1, keepdim=True)
         others = log_attention.scatter(-1, top, -torch.inf)
         lead = values - values.gather(-1, top)
@@ -230,23 +232,41 @@ class AttentionProblem:
 
     def _values(self, v: Tensor) -> Tensor:
         """v.X_it for every token, padding included."""
-        return (self.X @ v[..., None, :, None])[..., 0]
+        return (self.X @ v.to(self.X)[..., None, :, None])[..., 0]
 
     def _raw_logits(self, W: Tensor) -> Tensor:
-        return (self.X @ (self.z @ W.mT)[..., None])[..., 0]
+        return (self.X @ (self.z @ W.to(self.X).mT)[..., None])[..., 0]
 
     def _hide_padding(self, per_token: Tensor) -> Tensor:
         return per_token if self.mask is None else per_token.where(self.mask, -torch.inf)
 
-    def _chosen(self, tokens: Tensor, shape: torch.Size) -> Tensor:
-        """Check the token indices and give them the shape (..., n, 1) for gather and scatter."""
+    def _chosen(self, tokens: Tensor) -> Tensor:
+        """Check the token indices; their shape becomes (..., n, 1), for gather and scatter."""
         tokens = torch.as_tensor(tokens, device=self.X.device)
         if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
             raise TypeError(f"tokens must be integer indices, got {tokens.dtype}")
         T = self.X.shape[-2]
         if ((tokens < 0) | (tokens >= T)).any():
             raise ValueError(f"tokens must lie in 0..{T - 1}, got {tokens.tolist()}")
-        return tokens.long().expand(shape)[..., None]
+        n = self.y.shape[-1]
+        if tokens.shape[-1:] != (n,):
+            raise ValueError(f"tokens must have shape (..., {n}), got {tuple(tokens.shape)}")
+        chosen = tokens.long()[..., None]
+        if self.mask is not None:
+            mask, index = _broadcast(self.mask, chosen)
+            padded = ~mask.gather(-1, index)[..., 0]
+            if padded.any():
+                raise ValueError(
+                    f"tokens must be real: input {tuple(padded.nonzero()[0].tolist())} "
+                    "has a padding token chosen"
+                )
+        return chosen
+
+
+def _broadcast(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Expand all axes but the last, the one that gather and scatter index."""
+    shape = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])  # type: ignore[no-untyped-call]
+    return a.expand(*shape, -1), b.expand(*shape, -1)
 
 
 def _loss(name: str) -> Loss:

@@ -141,10 +141,10 @@ def _step(
     if not normalize:
         return lr * log_scale.exp()[..., None, None] * G, torch.full_like(log_scale, math.log(lr))
     norm = psi.dual_norm(G, dim=_MATRIX, keepdim=True)
-    moving = norm > 0
-    step = torch.where(moving, lr * G / norm, 0.0)
+    still = norm == 0
+    step = torch.where(still, 0.0, lr * G / norm)
     log_dt = math.log(lr) - log_scale - norm[..., 0, 0].log()
-    return step, torch.where(moving[..., 0, 0], log_dt, -torch.inf)
+    return step, torch.where(still[..., 0, 0], -torch.inf, log_dt)
 
 
 def _start(problem: AttentionProblem, v: Tensor, W0: Tensor | None) -> Tensor:
@@ -161,7 +161,7 @@ def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:
     if isinstance(record, int):
         if record < 2:
             raise ValueError(f"record must be at least 2 steps, got {record}")
-        spaced = torch.logspace(0, math.log10(steps), record - 1, dtype=torch.float64)
+        spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)
         return {0, *spaced.round().long().tolist()}
     if not len(record) or min(record) < 0 or max(record) > steps:
         raise ValueError(f"record must name steps within 0..{steps}, got {list(record)}")

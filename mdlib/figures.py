@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
 PAPER = "#fdfcf9"
 INK = "#22201c"
 GRAY = "#6f6a62"
+
+_SCALE = LinearSegmentedColormap.from_list(
+    "p", ["#17104a", "#3c1f8f", "#7a2d9c", "#b32d6d", "#cf4436", "#c96a00", "#c97d00"]
+)
 
 # For plt.style.use(STYLE). The light background is opaque, so figures keep on a dark page. At the
 # book's column width of about 7 inches no letter is smaller than the text around the figure.
@@ -52,15 +56,16 @@ STYLE: dict[str, Any] = {
 def color(p: float) -> tuple[float, float, float, float]:
     """Return the colour that stands for the exponent p in the whole book.
 
-    An ordered, colour-blind-safe scale, dark for p near 1 and bright for large p; p enters as
-    1 - 1/p, so that conjugate exponents lie mirrored about p = 2.
+    An ordered, colour-blind-safe scale, dark for p near 1 and bright for large p, each colour with
+    a contrast of at least 3 to the paper. p enters as 1 - 1/p, so that conjugate exponents lie
+    mirrored about p = 2.
 
     Examples
     --------
     >>> color(1.1) == color(1.1), color(1.1) == color(3)
     (True, False)
     """
-    red, green, blue, alpha = matplotlib.colormaps["plasma"](0.76 * (1 - 1 / p))
+    red, green, blue, alpha = _SCALE(1 - 1 / p)
     return float(red), float(green), float(blue), float(alpha)
 
 
@@ -139,6 +144,8 @@ def slider(
             "every frame needs a value and an alt text, got "
             f"{len(figs)} figures, {len(values)} values, {len(alts)} alts"
         )
+    if not 0 <= start < len(figs):
+        raise ValueError(f"start must name one of the {len(figs)} frames, got {start}")
     for alt in alts:
         _require_alt(alt)
     frames = "".join(

@@ -2,13 +2,12 @@ r"""MirrorDescent: a torch optimizer that steps in the dual of any potential.
 
 .. math:: y_{k+1} = y_k - \eta\, g_k, \qquad w_{k+1} = (\nabla\psi)^{-1}(y_{k+1}).
 
-The optimizer knows no potential by name: it asks for ``mirror`` once and for ``inverse`` at every
-step.
+The step knows no potential by name: it asks for ``mirror`` once and for ``inverse`` every time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, cast, overload
 
@@ -17,6 +16,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.potentials import LpPotential, Potential
+
+_PIECE = 1 << 16  # entries; a few float32 arrays of them fit in a core's cache
 
 
 class MirrorDescent(Optimizer):
@@ -127,49 +128,18 @@ class MirrorDescent(Optimizer):
         return loss
 
     def _update(self, param: Tensor, group: dict[str, Any]) -> None:
-        potential, lr, state = group["potential"], float(group["lr"]), self.state[param]
-        dual = self._dual(param, potential)
-        grad = self._direction(cast(Tensor, param.grad), dual.dtype, group)
-        if group["momentum"]:
-            if "momentum" not in state:
-                state["momentum"] = grad.clone()
-            else:
-                state["momentum"].mul_(group["momentum"]).add_(grad)
-            grad = state["momentum"]
-        if group["weight_decay"]:
-            dual.mul_(1 - lr * group["weight_decay"])
-        dual.add_(grad, alpha=-lr)
-        param.copy_(potential.inverse(dual))
-
-    def _dual(self, param: Tensor, potential: Potential) -> Tensor:
-        """Return the dual point, brought up to date where the parameter was changed in between."""
-        state = self.state[param]
+        potential, state = group["potential"], self.state[param]
+        grad = _dense(cast(Tensor, param.grad))
         if "dual" not in state:
             state["dual"] = potential.mirror(param.to(_dual_dtype(param)))
-        kept: Tensor = state["dual"]
-        left = potential.inverse(kept).to(param.dtype)  # what the last step wrote
-        if not torch.equal(left, param):
-            # Another device may round the last bits of the inverse otherwise: that is no change.
-            same = torch.isclose(left, param, rtol=8 * torch.finfo(param.dtype).eps, atol=0.0)
-            if not (potential.separable or same.all()):
-                same = torch.zeros_like(same)
-            fresh = potential.mirror(param.to(kept.dtype))
-            kept.copy_(torch.where(same, kept, fresh))
-        return kept
-
-    def _direction(self, grad: Tensor, dtype: torch.dtype, group: dict[str, Any]) -> Tensor:
-        if grad.layout != torch.strided:
-            raise RuntimeError(
-                f"MirrorDescent does not support sparse gradients, got layout {grad.layout}; "
-                "use sparse=False in the embedding"
-            )
-        grad = grad.to(dtype)
-        if group["maximize"]:
-            grad = -grad
-        if group["normalize"]:
-            norm = group["potential"].dual_norm(grad)
-            grad = torch.where(norm > 0, grad / norm, torch.zeros_like(grad))
-        return grad
+        if group["momentum"] and "momentum" not in state:
+            state["momentum"] = torch.zeros_like(state["dual"])
+        length = _length(grad.to(_dual_dtype(param)), potential) if group["normalize"] else None
+        tensors = [param, grad, state["dual"]]
+        if group["momentum"]:
+            tensors.append(state["momentum"])
+        for piece in _pieces(tensors, potential.separable):
+            _step(*piece, length=length, group=group)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain tensors and numbers; a potential is saved as its repr.
@@ -203,6 +173,69 @@ class MirrorDescent(Optimizer):
         for key, param in zip(keys, params, strict=True):
             for name, value in state_dict["state"].get(key, {}).items():
                 self.state[param][name] = value.to(param.device, _dual_dtype(param), copy=True)
+
+
+def _step(
+    param: Tensor,
+    grad: Tensor,
+    dual: Tensor,
+    momentum: Tensor | None = None,
+    *,
+    length: tuple[Tensor, Tensor] | None,
+    group: dict[str, Any],
+) -> None:
+    """Take one step on a parameter or on a piece of one."""
+    potential, lr = group["potential"], float(group["lr"])
+    _follow(param, dual, potential)
+    grad = grad.to(dual.dtype)
+    if length is not None:
+        largest, norm = length
+        grad = torch.where(largest == 0, grad, grad / largest / norm)
+    if momentum is not None:
+        grad = momentum.mul_(group["momentum"]).add_(grad)
+    if group["weight_decay"]:
+        dual.mul_(1 - lr * group["weight_decay"])
+    dual.add_(grad, alpha=lr if group["maximize"] else -lr)
+    param.copy_(potential.inverse(dual))
+
+
+def _length(grad: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
+    """The dual norm of a gradient in two factors; their product may leave the dtype's range."""
+    largest = grad.abs().amax() if grad.numel() else grad.new_zeros(())
+    return largest, potential.dual_norm(grad / largest)
+
+
+def _follow(param: Tensor, dual: Tensor, potential: Potential) -> None:
+    """Bring the dual up to date where somebody changed the parameter since the last step."""
+    left = potential.inverse(dual).to(param.dtype)  # what the last step wrote
+    if torch.equal(left, param):
+        return
+    # Another device may round the last bits of the inverse otherwise: that is no change.
+    same = torch.isclose(left, param, rtol=8 * torch.finfo(param.dtype).eps, atol=0.0)
+    if not (potential.separable or same.all()):
+        same = torch.zeros_like(same)
+    dual.copy_(torch.where(same, dual, potential.mirror(param.to(dual.dtype))))
+
+
+def _pieces(tensors: list[Tensor], separable: bool) -> Iterator[tuple[Tensor, ...]]:
+    """Cut a large parameter and its state into pieces that stay in the processor's cache.
+
+    Every map reads and writes its entries several times; only an entrywise one may be cut.
+    """
+    large = tensors[0].device.type == "cpu" and tensors[0].numel() > _PIECE
+    if not (large and separable and all(tensor.is_contiguous() for tensor in tensors)):
+        yield tuple(tensors)
+        return
+    yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)
+
+
+def _dense(grad: Tensor) -> Tensor:
+    if grad.layout != torch.strided:
+        raise RuntimeError(
+            f"MirrorDescent does not support sparse gradients, got layout {grad.layout}; "
+            "use sparse=False in the embedding"
+        )
+    return grad
 
 
 def _dual_dtype(param: Tensor) -> torch.dtype:

@@ -1,216 +1,21 @@
-r"""Potentials: the convex functions whose gradients are the mirror maps.
+r"""Potentials: the l_p family, negative entropy and hypentropy.
 
-A potential :math:`\psi` turns weights into dual weights and back,
-
-.. math:: y = \nabla\psi(w), \qquad w = (\nabla\psi)^{-1}(y),
-
-and measures distance by its Bregman divergence
-
-.. math:: D_\psi(a, b) = \psi(a) - \psi(b) - \langle \nabla\psi(b), a - b \rangle .
-
-This file is the ground floor: it needs torch alone. Half-precision input is computed in float32.
+Each is a convex function whose gradient is a mirror map. The paper's algorithms use `LpPotential`;
+the other two are the field's classics for positive and for sparse weights.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-Dim = int | tuple[int, ...] | None
-Map = Callable[[Tensor], Tensor]
+from mdlib.bregman import Dim, Potential, SeparablePotential, remainder
 
-
-class Potential(ABC):
-    """A differentiable, strictly convex function of a parameter.
-
-    A subclass gives `value`, `mirror` and `inverse`; `divergence` follows. `norm` and `dual_norm`
-    exist where the potential has a norm of its own. `mdlib.check_potential` tests a new one.
-
-    ``dim`` names the axes that make up one parameter; ``None`` means all of them. ``separable``
-    says that the maps act on each entry alone.
-
-    Examples
-    --------
-    >>> class Cosh(Potential):
-    ...     def value(self, w, dim=None):
-    ...         return torch.cosh(w).sum(dim)
-    ...     def mirror(self, w):
-    ...         return torch.sinh(w)
-    ...     def inverse(self, y):
-    ...         return torch.asinh(y)
-    >>> w = torch.tensor([0.5, -1.0], dtype=torch.float64)
-    >>> torch.allclose(Cosh().inverse(Cosh().mirror(w)), w)
-    True
-    """
-
-    separable: ClassVar[bool] = False
-
-    @abstractmethod
-    def value(self, w: Tensor, dim: Dim = None) -> Tensor:
-        """Return the potential of ``w``, summed over ``dim``."""
-
-    @abstractmethod
-    def mirror(self, w: Tensor) -> Tensor:
-        """Return the dual point: the gradient of the potential at ``w``."""
-
-    @abstractmethod
-    def inverse(self, y: Tensor) -> Tensor:
-        """Return the point whose dual is ``y``."""
-
-    def divergence(self, a: Tensor, b: Tensor, dim: Dim = None) -> Tensor:
-        """Return the Bregman divergence D(a, b): how far ``a`` lies from ``b``."""
-        slope = (self.mirror(b) * (a - b)).sum(dim)
-        return self.value(a, dim) - self.value(b, dim) - slope
-
-    def norm(self, w: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-        """Return the norm that belongs to this potential."""
-        raise NotImplementedError(f"{self} has no norm of its own; leave normalize=False")
-
-    def dual_norm(self, g: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-        """Return the dual of `norm`, the one that measures gradients."""
-        raise NotImplementedError(f"{self} has no dual norm of its own; leave normalize=False")
-
-    def _checked(self, x: Tensor) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{self} works on torch tensors, got {type(x).__name__}; "
-                "wrap it: torch.as_tensor(..., dtype=torch.float64)"
-            )
-        if not x.is_floating_point():
-            raise TypeError(
-                f"{self} needs real floating-point entries, got {x.dtype}; convert with .double()"
-            )
-        return x
-
-
-class _Entrywise(torch.autograd.Function):
-    """Apply ``f`` entry by entry, differentiated by the formula ``slope``.
-
-    Autograd through abs, pow and where would meet 0 * inf = NaN at 0; the formulas do not.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, f: Map, slope: Map) -> Tensor:
-        return f(x)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Map, Map], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[0])
-        ctx.slope = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return _times(grads[0], ctx.slope(x)), None, None
-
-
-class _EntrywiseDivergence(torch.autograd.Function):
-    """The divergence of each entry, with the gradients of its definition."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(a: Tensor, b: Tensor, potential: SeparablePotential) -> Tensor:
-        return potential._gap(a, b)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[0], inputs[1])
-        ctx.potential = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        (a, b), psi, grad = ctx.saved_tensors, ctx.potential, grads[0]
-        to_a = grad * (psi.mirror(a) - psi.mirror(b))
-        to_b = grad * _times(b - a, psi.curvature(b))
-        return to_a, to_b, None
-
-
-def _times(grad: Tensor, slope: Tensor) -> Tensor:
-    """Multiply, with 0 * inf = 0: where no gradient arrives, none leaves."""
-    return torch.where(grad == 0, torch.zeros_like(slope), grad * slope)
-
-
-class SeparablePotential(Potential):
-    r"""A potential that is a sum of one-variable functions, :math:`\sum_j \phi(w_j)`.
-
-    The divergence is computed entry by entry without the cancellation of its definition: for
-    entries close to each other by Taylor's remainder in integral form,
-
-    .. math:: D(a, b) = (a - b)^2 \int_0^1 (1 - t)\, \phi''(b + t (a - b))\, dt ,
-
-    whose quadrature has no negative term; for entries far apart in closed form. So it is never
-    negative, and exact to a few ulp even where a and b differ in the last digits only.
-    """
-
-    separable: ClassVar[bool] = True
-
-    @abstractmethod
-    def _phi(self, w: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def _mirror(self, w: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def _inverse(self, y: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def _gap(self, a: Tensor, b: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def curvature(self, w: Tensor) -> Tensor:
-        """Return the second derivative of the potential at each entry of ``w``."""
-
-    def value(self, w: Tensor, dim: Dim = None) -> Tensor:
-        """Return the potential of ``w``, summed over ``dim``; its gradient is `mirror`."""
-        return self._entrywise(w, self._phi, self.mirror, dim)
-
-    def mirror(self, w: Tensor) -> Tensor:
-        """Return the dual point, entry by entry; shape, dtype and device of ``w``."""
-        return self._entrywise(w, self._mirror, self.curvature)
-
-    def inverse(self, y: Tensor) -> Tensor:
-        """Return the point whose dual is ``y``; shape, dtype and device of ``y``."""
-        return self._entrywise(y, self._inverse, lambda y: 1 / self.curvature(self._inverse(y)))
-
-    def divergence(self, a: Tensor, b: Tensor, dim: Dim = None) -> Tensor:
-        """Return the divergence D(a, b), summed over ``dim``: never negative, 0 iff a = b."""
-        a, b = self._checked(a), self._checked(b)
-        dtype = torch.promote_types(a.dtype, b.dtype)
-        wide = torch.promote_types(dtype, torch.float32)
-        a, b = a.to(wide), b.to(wide)
-        shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
-        gap: Tensor = _EntrywiseDivergence.apply(a.expand(shape), b.expand(shape), self)  # type: ignore[no-untyped-call]
-        return gap.sum(dim).to(dtype)
-
-    def _entrywise(self, x: Tensor, f: Map, slope: Map, *dim: Dim) -> Tensor:
-        wide = torch.promote_types(self._checked(x).dtype, torch.float32)
-        y: Tensor = _Entrywise.apply(x.to(wide), f, slope)  # type: ignore[no-untyped-call]
-        return (y.sum(*dim) if dim else y).to(x.dtype)
-
-
-# Nodes and weights of the 12-point Gauss-Legendre rule on [0, 1]. Two entries within half of the
-# larger one keep the singularity of phi'' three half-widths away: the rule is exact to rounding.
-_ABSCISSAE, _WEIGHTS = np.polynomial.legendre.leggauss(12)
-_NODES = (1 + _ABSCISSAE) / 2
-
-
-def _remainder(curvature: Map, b: Tensor, step: Tensor) -> Tensor:
-    """Taylor's remainder of second order: the divergence of b + step from b, for a short step."""
-    mean = torch.zeros_like(step)
-    for t, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
-        mean += weight / 2 * (1 - t) * curvature(b + t * step)
-    return step * mean * step
+__all__ = ["Hypentropy", "LpPotential", "NegativeEntropy", "Potential", "directional_divergence"]
 
 
 @dataclass(frozen=True)
@@ -281,7 +86,7 @@ class LpPotential(SeparablePotential):
 
     def curvature(self, w: Tensor) -> Tensor:
         """Return (p - 1)|w|^(p - 2) for each entry; infinite at 0 for p < 2."""
-        return self._mirror_power * w.abs().pow(float(Fraction(str(self.p)) - 2))
+        return self._mirror_power * _power(w.abs(), float(Fraction(str(self.p)) - 2))
 
     def _gap(self, a: Tensor, b: Tensor) -> Tensor:
         # D(a, b) = m^p D(a/m, b/m): on the unit scale nothing can overflow on the way.
@@ -289,7 +94,7 @@ class LpPotential(SeparablePotential):
         safe = torch.where(m == 0, torch.ones_like(m), m)
         u, v, step = a / safe, b / safe, (a - b) / safe  # u - v would round away a short step
         far = u.abs().pow(self.p) / self.p + v.abs().pow(self.p) / self.q - self._mirror(v) * u
-        unit = torch.where(step.abs() <= 0.5, _remainder(self.curvature, v, step), far)
+        unit = torch.where(step.abs() <= 0.5, remainder(self.curvature, v, step), far)
         half = m.pow(self.p / 2)  # m^p in two factors, as m^p alone may leave the range
         return torch.where(a == b, torch.zeros_like(unit), unit * half * half)
 
@@ -341,7 +146,7 @@ class NegativeEntropy(SeparablePotential):
     Mirror map log w, inverse exp y: mirror descent becomes the multiplicative-weights update. The
     divergence is the generalised Kullback-Leibler divergence. An entry at 0 has dual -inf and
     stays at 0. Norm l_1, dual norm l_inf: the pair in which entropy is strongly convex on the
-    simplex.
+    simplex. The check of the domain reads the entries, so ``torch.func.vmap`` refuses it.
 
     Raises
     ------
@@ -383,10 +188,13 @@ class NegativeEntropy(SeparablePotential):
 
     def _gap(self, a: Tensor, b: Tensor) -> Tensor:
         a, b = self._nonnegative(a), self._nonnegative(b)
-        near = (a - b).abs() <= 0.5 * torch.maximum(a, b)
+        # D(a, b) = m D(a/m, b/m); on the unit scale the curvature cannot overflow.
+        m = torch.maximum(a, b)
+        safe = torch.where(m == 0, torch.ones_like(m), m)
+        step = (a - b) / safe
+        near = m * remainder(self.curvature, b / safe, step)
         far = torch.where(a > 0, a * (a.log() - b.log() - 1), torch.zeros_like(a)) + b
-        gap = torch.where(near, _remainder(self.curvature, b, a - b), far)
-        return torch.where(a == b, torch.zeros_like(gap), gap)
+        return torch.where(a == b, torch.zeros_like(m), torch.where(step.abs() <= 0.5, near, far))
 
     def norm(self, w: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the l_1 norm of ``w`` over ``dim``."""
@@ -460,7 +268,7 @@ class Hypentropy(SeparablePotential):
     def _gap(self, a: Tensor, b: Tensor) -> Tensor:
         m, beta, u, v = self._scaled(a, b)
         far = u * (self._mirror(a) - self._mirror(b)) + torch.hypot(v, beta) - torch.hypot(u, beta)
-        return torch.where((u - v).abs() <= 0.5, _remainder(self.curvature, b, a - b), m * far)
+        return torch.where((u - v).abs() <= 0.5, remainder(self.curvature, b, a - b), m * far)
 
 
 def directional_divergence(

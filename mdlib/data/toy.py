@@ -55,9 +55,13 @@ def gaussian_tokens(
 
 def _draw(n: int, T: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(int(seed))
-    v = torch.randn(d, generator=generator)
-    y = torch.where(torch.randn(n, generator=generator) >= 0, 1.0, -1.0)
-    X = torch.randn(n, T, d, generator=generator)
-    z = torch.randn(n, d, generator=generator)
+
+    def randn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float32)
+
+    v = randn(d)
+    y = torch.where(randn(n) >= 0, 1.0, -1.0)
+    X = randn(n, T, d)
+    z = randn(n, d)
     v, X, z = (x / torch.linalg.vector_norm(x, dim=-1, keepdim=True) for x in (v, X, z))
     return X.double(), y.double(), z.double(), v.double()

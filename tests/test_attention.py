@@ -1,0 +1,391 @@
+"""AttentionProblem: the model as the formula writes it, and its gradient where formulas cancel."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from mdlib import AttentionProblem
+
+LOSSES = ["logistic", "exponential", "linear"]
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+@pytest.fixture(autouse=True)
+def _draws(seed):
+    torch.manual_seed(seed)
+
+
+def draw(*batch, n=4, T=5, d=3, masked=False, W_scale=1.0):
+    """A random problem with weights W and decoder v; float64."""
+    X, z = torch.randn(*batch, n, T, d).double(), torch.randn(*batch, n, d).double()
+    y = torch.randn(*batch, n).double().sign()
+    mask = torch.rand(*batch, n, T) < 0.6 if masked else None
+    if masked:
+        mask[..., 1] = True
+    W = W_scale * torch.randn(*batch, d, d).double()
+    return AttentionProblem(X, y, z, mask), W, torch.randn(*batch, d).double()
+
+
+def autograd(problem, W, v, loss):
+    W = W.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(problem.risk(W, v, loss).sum(), W)
+    return grad
+
+
+# ---- the model ----------------------------------------------------------------------------------
+
+
+def test_every_method_is_the_formula_of_one_input():
+    problem, W, v = draw()
+    for i, (X, y, z) in enumerate(zip(problem.X, problem.y, problem.z, strict=True)):
+        scores, logits = y * (X @ v), X @ W @ z
+        attention = logits.exp() / logits.exp().sum()
+        torch.testing.assert_close(problem.scores(v)[i], scores)
+        torch.testing.assert_close(problem.logits(W)[i], logits)
+        torch.testing.assert_close(problem.attention(W)[i], attention)
+        torch.testing.assert_close(problem.predict(W, v)[i], v @ X.mT @ attention)
+        assert problem.optimal_tokens(v)[i] == scores.argmax()
+
+
+@pytest.mark.parametrize(
+    ("loss", "formula"),
+    [
+        ("logistic", lambda u: math.log1p(math.exp(-u))),
+        ("exponential", lambda u: math.exp(-u)),
+        ("linear", lambda u: -u),
+    ],
+)
+def test_risk_is_the_mean_loss_and_lies_between_the_best_and_the_worst_token(loss, formula):
+    problem, W, v = draw()
+    margins = (problem.y * problem.predict(W, v)).tolist()
+    assert problem.risk(W, v, loss).item() == pytest.approx(sum(map(formula, margins)) / 4)
+    scores = problem.scores(v)
+    best, worst = scores.amax(-1).tolist(), scores.amin(-1).tolist()
+    low, high = sum(map(formula, best)) / 4, sum(map(formula, worst)) / 4
+    for scale in (0, 1, 10, 1000):
+        risk = problem.risk(scale * W, v, loss).item()
+        assert low * (1 - 1e-15) <= risk + 1e-12
+        assert risk <= high + 1e-12
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("margin", [-1e4, -800, -300, -100, -21, -1, 0, 1, 21, 80, 300, 700])
+def test_the_logistic_risk_keeps_both_tails(margin, dtype):
+    """log(1 + exp(-u)) is about exp(-u), 1e-131 and not 0, on one side, and -u on the other."""
+    problem = AttentionProblem(torch.ones(1, 1, 1, dtype=dtype), [1.0], torch.ones(1, 1))
+    v, W = torch.full((1,), margin, dtype=dtype), torch.zeros(1, 1, dtype=dtype)
+    expected = float(mp.log1p(mp.exp(-margin)))
+    rtol = 4 * torch.finfo(dtype).eps
+    smallest = torch.finfo(dtype).smallest_normal
+    assert problem.risk(W, v).item() == pytest.approx(expected, rel=rtol, abs=smallest)
+
+
+@given(seed=st.integers(0, 2**32), scale=st.sampled_from([0.0, 1.0, 10.0, 300.0]))
+def test_margins_are_log_ratios_of_attention(seed, scale):
+    torch.manual_seed(seed)
+    problem, W, v = draw(masked=True, W_scale=scale)
+    tokens = problem.optimal_tokens(v)
+    margins, log_s = problem.margins(W, tokens), problem.logits(W).log_softmax(-1)
+    chosen = log_s.gather(-1, tokens[:, None])
+    others = torch.ones_like(problem.mask).scatter(-1, tokens[:, None], False) & problem.mask
+    expected = (chosen - log_s)[others]
+    torch.testing.assert_close(margins[others], expected, rtol=1e-9, atol=1e-10)
+    assert (margins[~others] == math.inf).all()  # no constraint: the token itself, and padding
+
+
+def test_ties_choose_the_first_token():
+    X = torch.ones(1, 3, 2).double()
+    problem = AttentionProblem(X, [1], [[1.0, 1.0]])
+    assert problem.optimal_tokens(torch.ones(2).double()).tolist() == [0]
+    assert problem.margins(torch.eye(2).double(), [1]).tolist() == [[0, math.inf, 0]]
+
+
+def test_optimal_tokens_are_those_of_the_label():
+    X = torch.tensor([[[1.0], [-1.0]], [[1.0], [-1.0]]])
+    problem = AttentionProblem(X, [1, -1], torch.ones(2, 1))
+    assert problem.optimal_tokens(torch.tensor([2.0])).tolist() == [0, 1]
+
+
+# ---- batches and masks --------------------------------------------------------------------------
+
+
+def everything(problem, W, v, loss="logistic"):
+    tokens = problem.optimal_tokens(v)
+    direction, log_scale = problem.scaled_gradient(W, v, loss)
+    return {
+        "scores": problem.scores(v),
+        "optimal_tokens": tokens,
+        "logits": problem.logits(W),
+        "attention": problem.attention(W),
+        "predict": problem.predict(W, v),
+        "margins": problem.margins(W, tokens),
+        "risk": problem.risk(W, v, loss),
+        "gradient": problem.gradient(W, v, loss),
+        "direction": direction,
+        "log_scale": log_scale,
+    }
+
+
+@every_loss
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_is_the_loop_over_its_problems(loss, masked):
+    problem, W, v = draw(2, 3, masked=masked)
+    batched = everything(problem, W, v, loss)
+    shapes = {"scores": (4, 5), "optimal_tokens": (4,), "logits": (4, 5), "attention": (4, 5)}
+    shapes |= {"predict": (4,), "margins": (4, 5), "risk": (), "gradient": (3, 3)}
+    for index in [(i, j) for i in range(2) for j in range(3)]:
+        mask = problem.mask[index] if masked else None
+        one = AttentionProblem(problem.X[index], problem.y[index], problem.z[index], mask)
+        for name, value in everything(one, W[index], v[index], loss).items():
+            torch.testing.assert_close(batched[name][index], value, rtol=1e-12, atol=1e-14)
+            assert value.shape == shapes.get(name, value.shape)
+
+
+def test_weights_broadcast_against_problems():
+    problem, _, v = draw(4)
+    W = torch.randn(7, 1, 3, 3).double()
+    assert problem.attention(W).shape == (7, 4, 4, 5)
+    assert problem.gradient(W, v).shape == (7, 4, 3, 3)
+    assert problem.gradient(W, v[0]).shape == (7, 4, 3, 3)
+    assert problem.margins(W, problem.optimal_tokens(v)).shape == (7, 4, 4, 5)
+    torch.testing.assert_close(problem.gradient(W, v)[3, 2], problem.gradient(W[3, 0], v)[2])
+    single, _, v = draw()
+    assert single.risk(torch.zeros(7, 3, 3).double(), v).shape == (7,)
+    assert single.gradient(torch.zeros(3, 3).double(), v.expand(6, 3)).shape == (6, 3, 3)
+
+
+@every_loss
+@pytest.mark.parametrize("padding", [math.nan, math.inf, 1e300, 0.0])
+def test_a_mask_is_dropping_the_padded_tokens(loss, padding):
+    problem, W, v = draw(masked=True)
+    mask = problem.mask
+    X = torch.where(mask[..., None], problem.X, padding)
+    masked = AttentionProblem(X, problem.y, problem.z, mask)
+    found = everything(masked, W, v, loss)
+    gradients, risks = [], []
+    for i, keep in enumerate(mask):
+        short = AttentionProblem(X[i : i + 1, keep], problem.y[i : i + 1], problem.z[i : i + 1])
+        expected = everything(short, W, v, loss)
+        for name in ("scores", "logits", "attention", "margins"):
+            torch.testing.assert_close(found[name][i, keep], expected[name][0])
+        for name, hidden in {"scores": -math.inf, "logits": -math.inf, "attention": 0}.items():
+            assert (found[name][i, ~keep] == hidden).all()
+        torch.testing.assert_close(found["predict"][i], expected["predict"][0])
+        real = keep.nonzero()[:, 0]
+        assert found["optimal_tokens"][i] == real[expected["optimal_tokens"][0]]
+        gradients.append(expected["gradient"]), risks.append(expected["risk"])
+    torch.testing.assert_close(found["gradient"], torch.stack(gradients).mean(0))
+    torch.testing.assert_close(found["risk"], torch.stack(risks).mean())
+
+
+# ---- the gradient -------------------------------------------------------------------------------
+
+
+@every_loss
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_gradient_is_autograd_s_while_attention_is_soft(loss, masked):
+    problem, W, v = draw(5, masked=masked)
+    expected = autograd(problem, W, v, loss)
+    torch.testing.assert_close(problem.gradient(W, v, loss), expected, rtol=1e-12, atol=1e-13)
+
+
+@every_loss
+def test_the_gradient_is_the_slope_of_the_risk(loss):
+    problem, W, v = draw()
+    step = 1e-5 * torch.randn(3, 3).double()
+    rise = problem.risk(W + step, v, loss) - problem.risk(W - step, v, loss)
+    slope = 2 * (problem.gradient(W, v, loss) * step).sum()
+    assert rise.item() == pytest.approx(slope.item(), rel=1e-6)
+
+
+def textbook_gradient(problem, W, v, loss):
+    """sum_i loss'(m_i) / n * sum_t s_it (gamma_it - m_i) X_it z_i^T, by the definition."""
+    n, T, d = problem.X.shape
+    slopes = {
+        "logistic": lambda u: -1 / (1 + mp.exp(u)),
+        "exponential": lambda u: -mp.exp(-u),
+        "linear": lambda u: mpf(-1),
+    }
+    to_mp = lambda x: [to_mp(row) for row in x] if isinstance(x, list) else mpf(x)  # noqa: E731
+    X, y, z, W, v = (to_mp(x.tolist()) for x in (problem.X, problem.y, problem.z, W, v))
+    dot = lambda a, b: mp.fsum(s * t for s, t in zip(a, b, strict=True))  # noqa: E731
+    total = mp.zeros(d, d)
+    for i in range(n):
+        query = [dot(row, z[i]) for row in W]
+        weights = [mp.exp(dot(token, query)) for token in X[i]]
+        s = [w / mp.fsum(weights) for w in weights]
+        gamma = [y[i] * dot(token, v) for token in X[i]]
+        m = dot(s, gamma)
+        for t in range(T):
+            factor = slopes[loss](m) / n * s[t] * (gamma[t] - m)
+            total += factor * mp.matrix(X[i][t]) * mp.matrix(z[i]).T
+    return total
+
+
+@every_loss
+@pytest.mark.parametrize("gap", [0.0, 1.0, 50.0, 500.0, 5000.0])
+@pytest.mark.parametrize("T", [2, 4])
+def test_the_gradient_stays_exact_after_saturation(gap, T, loss):
+    """The definition needs 60 digits and those that saturation cancels; the library needs 16.
+
+    Integer data and weights keep the logits exact, so that the gap alone is what is tested.
+    """
+    X, z = (torch.randint(-3, 4, shape).double() for shape in ((2, T, 3), (2, 3)))
+    z[:, 0] = 1  # a query that is not zero
+    X[:, 1, 0] = X[:, 0, 0] + 1
+    X[:, 2:, 0] = X[:, :1, 0]  # then the first coordinate alone makes token 1 lead by the gap
+    W = torch.zeros(3, 3).double()
+    W[0, 0] = gap
+    problem, v = AttentionProblem(X, [1.0, -1.0], z), torch.tensor([1.0, 2.0, -1.0]).double()
+    with mp.workdps(int(60 + 2 * gap / math.log(10))):
+        exact = textbook_gradient(problem, W, v, loss)
+    direction, log_scale = problem.scaled_gradient(W, v, loss)
+    assert direction.isfinite().all()
+    assert direction.abs().max() > 1e-4
+    with mp.workdps(60):
+        largest = max(abs(entry) for entry in exact)
+        for i in range(3):
+            for j in range(3):
+                found = mpf(direction[i, j].item()) * mp.exp(mpf(log_scale.item()))
+                assert abs(found - exact[i, j]) <= 1e-10 * abs(exact[i, j]) + 1e-13 * largest
+
+
+def test_two_tokens_that_share_the_attention_after_saturation():
+    X = torch.tensor([[[1.0, 1.0], [1.0, -1.0], [-9.0, 5.0]]]).double()
+    problem, v = AttentionProblem(X, [1], [[1.0, 0.0]]), torch.tensor([0.0, 1.0]).double()
+    W = torch.tensor([[100.0, 0.0], [0.0, 0.0]]).double()
+    torch.testing.assert_close(problem.gradient(W, v), autograd(problem, W, v, "logistic"))
+    assert problem.gradient(W, v)[1, 0] == -0.5  # -1/2 (1/2 (1)(1) + 1/2 (-1)(-1))
+
+
+def test_one_token_leaves_nothing_to_learn():
+    problem, W, v = draw(T=1)
+    assert torch.equal(problem.attention(W), torch.ones(4, 1).double())
+    assert (problem.gradient(W, v) == 0).all()
+    assert problem.scaled_gradient(W, v)[1] == 0
+    mask = torch.zeros(4, 5, dtype=torch.bool)
+    mask[:, 2] = True
+    problem, W, v = draw()
+    lonely = AttentionProblem(problem.X, problem.y, problem.z, mask)
+    assert (lonely.gradient(W, v) == 0).all()
+
+
+@every_loss
+def test_one_input(loss):
+    problem, W, v = draw(n=1)
+    torch.testing.assert_close(problem.gradient(W, v, loss), autograd(problem, W, v, loss))
+
+
+def test_float32_stays_float32():
+    problem, v = AttentionProblem.random(3, 4, 2, seed=0)
+    problem = AttentionProblem(problem.X.float(), problem.y, problem.z)
+    for W, decoder in ((torch.randn(2, 2), v.float()), (torch.randn(2, 2).double(), v)):
+        for value in everything(problem, W, decoder).values():
+            assert value.dtype in (torch.float32, torch.int64)
+
+
+# ---- construction -------------------------------------------------------------------------------
+
+
+def paper_generator(n, T, d, seed):
+    generator = torch.Generator().manual_seed(seed)
+    v = torch.randn(d, generator=generator)
+    y = torch.randn(n, generator=generator).sign()
+    X = torch.randn(n, T, d, generator=generator)
+    z = torch.randn(n, d, generator=generator)
+    unit = (x / x.square().sum(-1, keepdim=True).sqrt() for x in (X, z, v))
+    return y.double(), *(x.double() for x in unit)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 100])
+def test_random_is_the_paper_s_generator_draw_by_draw(seed):
+    problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=seed)
+    y, X, z, decoder = paper_generator(6, 8, 10, seed)
+    assert torch.equal(problem.y, y)
+    for drawn, expected in ((problem.X, X), (problem.z, z), (v, decoder)):
+        torch.testing.assert_close(drawn, expected, rtol=3e-7, atol=0)  # an ulp of float32
+        assert drawn.dtype == torch.float64
+
+
+def test_a_sequence_of_seeds_is_a_batch():
+    batch, vs = AttentionProblem.random(n=3, T=4, d=2, seed=[5, 7])
+    stacked = (batch.X, batch.y, batch.z, vs)
+    for i, seed in enumerate((5, 7)):
+        problem, v = AttentionProblem.random(n=3, T=4, d=2, seed=seed)
+        for many, one in zip(stacked, (problem.X, problem.y, problem.z, v), strict=True):
+            assert torch.equal(many[i], one)
+    assert repr(batch) == "AttentionProblem(batch=(2,), n=3, T=4, d=2)"
+    assert repr(problem) == "AttentionProblem(n=3, T=4, d=2)"
+
+
+def test_lists_and_arrays_are_welcome():
+    listed = AttentionProblem([[[1.0, 2.0]]], [1], [[3, 4]], [[True]])
+    assert listed.X.dtype == listed.y.dtype == listed.z.dtype == torch.float64
+    array = AttentionProblem(torch.tensor([[[1.0, 2.0]]]).numpy(), [1], [[3, 4]])
+    assert array.X.dtype == array.z.dtype == torch.float32
+
+
+X, Y, Z = torch.ones(2, 3, 4), torch.ones(2), torch.ones(2, 4)
+MASK = torch.ones(2, 3, dtype=torch.bool)
+
+
+def with_entry(tensor, index, value):
+    tensor = tensor.clone()
+    tensor[index] = value
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((X.long(), Y, Z), TypeError, r"X must be real floating point, got torch\.int64"),
+        ((X.cfloat(), Y, Z), TypeError, r"got torch\.complex64"),
+        ((X[0], Y, Z), ValueError, r"X must have shape \(\.\.\., n, T, d\), got \(3, 4\)"),
+        ((X, Y[:1], Z), ValueError, r"\(2, 3, 4\) needs y of shape \(2,\), got \(1,\)"),
+        ((X, Y[:, None], Z), ValueError, r"needs y of shape \(2,\), got \(2, 1\)"),
+        ((X, Y, Z[:, :3]), ValueError, r"needs z of shape \(2, 4\), got \(2, 3\)"),
+        ((X, Y, Z[0]), ValueError, r"needs z of shape \(2, 4\), got \(4,\)"),
+        ((X, Y, Z, MASK[:, :2]), ValueError, r"needs mask of shape \(2, 3\), got \(2, 2\)"),
+        ((X, Y, Z, MASK.long()), TypeError, r"mask must be boolean, got torch\.int64"),
+        ((X, torch.tensor([1, 0]), Z), ValueError, r"input 1 has a label other .* \(0\)"),
+        ((X, torch.tensor([0.5, 1]), Z), ValueError, r"input 0 has a label .* \(0\.5\)"),
+        ((X, Y * math.nan, Z), ValueError, r"input 0 has a label .* \(nan\)"),
+        ((with_entry(X, (1, 2, 3), math.nan), Y, Z), ValueError, "input 1 has a token that is not"),
+        ((with_entry(X, (0, 2, 3), math.inf), Y, Z), ValueError, "input 0 has a token that is not"),
+        ((X, Y, with_entry(Z, (1, 0), math.nan)), ValueError, "input 1 has a query that is not"),
+        ((X, Y, Z, with_entry(MASK, 1, False)), ValueError, "input 1 has no real token"),
+        (
+            (with_entry(X, (1, 2, 3), math.nan)[None], Y[None], Z[None]),
+            ValueError,
+            r"input \(0, 1\) has a token",
+        ),
+    ],
+)
+def test_bad_problems_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        AttentionProblem(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "message"),
+    [
+        ([0, 3], ValueError, r"tokens must lie in 0\.\.2, got \[0, 3\]"),
+        ([-1, 0], ValueError, r"tokens must lie in 0\.\.2, got \[-1, 0\]"),
+        ([0.0, 1.0], TypeError, r"tokens must be integer indices, got torch\.float32"),
+        ([True, False], TypeError, r"got torch\.bool"),
+    ],
+)
+def test_bad_tokens_are_refused(tokens, error, message):
+    with pytest.raises(error, match=message):
+        AttentionProblem(X, Y, Z).margins(torch.eye(4), torch.tensor(tokens))
+
+
+@pytest.mark.parametrize("method", ["risk", "gradient", "scaled_gradient"])
+def test_an_unknown_loss_is_refused(method):
+    problem = AttentionProblem(X, Y, Z)
+    with pytest.raises(ValueError, match="one of logistic, exponential, linear; got 'hinge'"):
+        getattr(problem, method)(torch.eye(4), torch.ones(4), "hinge")
