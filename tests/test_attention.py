@@ -384,6 +384,28 @@ def test_bad_tokens_are_refused(tokens, error, message):
         AttentionProblem(X, Y, Z).margins(torch.eye(4), torch.tensor(tokens))
 
 
+@pytest.mark.parametrize("tokens", [[0], [0, 1, 2], 0])
+def test_one_token_is_chosen_for_each_input(tokens):
+    with pytest.raises(ValueError, match=r"tokens must have shape \(\.\.\., 2\), got \("):
+        AttentionProblem(X, Y, Z).margins(torch.eye(4), torch.tensor(tokens))
+
+
+@pytest.mark.parametrize(("batch", "where"), [((), r"\(1,\)"), ((3,), r"\(0, 1\)")])
+def test_padding_cannot_be_chosen(batch, where):
+    problem = AttentionProblem(X, Y, Z, with_entry(MASK, (1, 2), False))
+    tokens = torch.tensor([2, 2]).expand(*batch, 2)
+    with pytest.raises(ValueError, match=rf"input {where} has a padding token chosen"):
+        problem.margins(torch.eye(4), tokens)
+    assert problem.margins(torch.eye(4), torch.tensor([2, 1])).shape == (2, 3)
+
+
+def test_many_choices_of_tokens_are_one_batch():
+    problem, W, _ = draw()
+    choices = torch.randint(0, 5, (7, 4))
+    rows = torch.stack([problem.margins(W, tokens) for tokens in choices])
+    assert torch.equal(problem.margins(W, choices), rows)
+
+
 @pytest.mark.parametrize("method", ["risk", "gradient", "scaled_gradient"])
 def test_an_unknown_loss_is_refused(method):
     problem = AttentionProblem(X, Y, Z)

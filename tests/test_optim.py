@@ -28,7 +28,7 @@ def _draws(seed):
 
 def parameter(*shape, dtype=torch.float64):
     """Entries in [0.5, 1.5): inside every potential's domain."""
-    return nn.Parameter((0.5 + torch.rand(*shape, dtype=torch.float64)).to(dtype))
+    return nn.Parameter((0.5 + torch.rand(shape, dtype=torch.float64)).to(dtype))
 
 
 def give(param, grad):
@@ -313,6 +313,51 @@ def test_rounding_of_another_device_is_no_change(ulps, noticed):
     give(w, 0.0)
     optimizer.step()
     assert torch.equal(optimizer.state[w]["dual"], dual) is not noticed
+
+
+# ---- large parameters are stepped in pieces -----------------------------------------------------
+
+
+LARGE = 2 * 65_536 + 5
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("p", [1.1, 2, 3])
+def test_a_large_parameter_steps_as_a_whole(p, normalize):
+    """One piece changed in between, a layout that cannot be cut: the same weights."""
+    start = 0.5 + torch.rand(LARGE, 2, dtype=torch.float64)
+    cut, whole = nn.Parameter(start.clone()), nn.Parameter(start.mT.contiguous().mT)
+    assert not whole.is_contiguous()
+    options = {"momentum": 0.9, "weight_decay": 0.1, "normalize": normalize}
+    optimizers = [MirrorDescent([w], 0.1, LpPotential(p), **options) for w in (cut, whole)]
+    for _ in range(3):
+        grad = torch.randn(LARGE, 2, dtype=torch.float64)
+        for w, optimizer in zip((cut, whole), optimizers, strict=True):
+            give(w, grad)
+            optimizer.step()
+            with torch.no_grad():
+                w[-1] = 1.0
+    torch.testing.assert_close(cut.detach(), whole.detach(), rtol=1e-11, atol=1e-14)
+    duals = [opt.state[w]["dual"] for w, opt in zip((cut, whole), optimizers, strict=True)]
+    torch.testing.assert_close(*duals, rtol=1e-11, atol=1e-14)
+
+
+def test_a_large_parameter_is_not_cut_where_its_entries_belong_together():
+    w, psi = parameter(LARGE), HalfSquaredNorm()
+    expected = psi.inverse(psi.mirror(w.detach()) - 0.1)
+    give(w, 1.0)
+    MirrorDescent([w], 0.1, psi).step()
+    torch.testing.assert_close(w.detach(), expected)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3)], ids=str)
+@every_normed
+def test_a_number_or_nothing_is_a_parameter_too(potential, shape):
+    w = parameter(*shape)
+    give(w, 2.0)
+    MirrorDescent([w], 0.1, potential, normalize=True, momentum=0.5).step()
+    assert w.shape == shape
+    assert w.isfinite().all()
 
 
 # ---- torch.optim's contract ---------------------------------------------------------------------

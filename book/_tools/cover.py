@@ -2,6 +2,8 @@
 
 Left, mirror descent on an attention problem with two parameters; right, models trained as in the
 chapter on real images, on digits they were not trained on.
+
+    python book/_tools/cover.py
 """
 
 from pathlib import Path
@@ -24,12 +26,14 @@ def draw_paths(ax):
     """Draw the first column of W, the only one that the query (1, 0) sees, over the risk."""
     problem = AttentionProblem([[[1.0, 0.55], [0.0, 0.0]]], [1.0], [[1.0, 0.0]])
     v = torch.tensor([1.0, 0.2], dtype=torch.float64)
-    axis = torch.linspace(-1, 9, 200, dtype=torch.float64)
+    axis = torch.linspace(-1, 10.4, 200, dtype=torch.float64)
     W = torch.zeros(200, 200, 2, 2, dtype=torch.float64)
     W[..., 0, 0], W[..., 1, 0] = axis, axis[:, None]
     floor = F.softplus(-problem.scores(v).amax())
     above_floor = (problem.risk(W, v) - floor).log10()
-    ax.contourf(axis, axis, above_floor, levels=24, cmap="Greys_r", alpha=0.5)
+    ax.contourf(
+        axis.numpy(), axis.numpy(), above_floor.numpy(), levels=24, cmap="Greys_r", alpha=0.5
+    )
     for p in (*EXPONENTS, 10.0):
         # Steps that grow: for p = 10 the dual has to travel nine decades.
         run = attention_descent(
@@ -37,10 +41,10 @@ def draw_paths(ax):
         )
         path = run.W[..., 0]
         path = path[path.amax(-1) < 8.2]
-        ax.plot(*path.T, c=color(p), lw=4, solid_capstyle="round")
+        ax.plot(*path.T.numpy(), c=color(p), lw=4, solid_capstyle="round")
         ax.text(*(path[-1] + 0.15), f"p = {p:g}", c=color(p), weight="bold", va="center")
     ax.plot(0, 0, "o", ms=9, c="black")
-    ax.set(xticks=[], yticks=[], xlim=(-1, 10.2), ylim=(-1, 9))
+    ax.set(xticks=[], yticks=[], xlim=(-1, 10.4), ylim=(-1, 9))
     ax.set_title("One loss, one start, five geometries")
     ax.spines[:].set_visible(False)
 
@@ -80,13 +84,13 @@ def draw_digits(axes, models):
         for ax, i in zip(column, rows, strict=True):
             top, left = corners[int(selected[i])]
             corner = (left - 0.5, top - 0.5)
-            ax.imshow(images[i], vmin=0, vmax=1.5)
+            ax.imshow(images[i].numpy(), vmin=0, vmax=1.5)
             ax.add_patch(plt.Rectangle(corner, SIZE, SIZE, fill=False, ec=color(p), lw=5))
             ax.axis("off")
         column[0].set_title(f"p = {p:g}", loc="center", c=color(p), weight="bold")
 
 
-def draw(name, size, columns, models):
+def draw(path, size, columns, models):
     """Draw the two halves, side by side in two columns or one above the other in one."""
     fig = plt.figure(figsize=size)
     if columns == 2:
@@ -96,16 +100,16 @@ def draw(name, size, columns, models):
     draw_paths(paths.subplots())
     digits.suptitle("Three or eight? Where each one looks", x=0.02, ha="left", fontsize=13)
     draw_digits(digits.subplots(2, len(models)), models)
-    fig.savefig(STATIC / name, dpi=160, metadata={"Software": None})
+    fig.savefig(path, dpi=160, metadata={"Software": None})
 
 
-def main():
+def main(folder=STATIC):
     """Draw the cover for wide pages and for phones."""
     plt.style.use(STYLE)
     problem = split()[0]
     models = {p: train(problem, p, lr) for p, lr in EXPONENTS.items()}
-    draw("cover.png", (11, 4.2), 2, models)
-    draw("cover-narrow.png", (5.4, 7.8), 1, models)
+    draw(folder / "cover.png", (11, 4.2), 2, models)
+    draw(folder / "cover-narrow.png", (5.4, 7.8), 1, models)
 
 
 if __name__ == "__main__":
