@@ -7,7 +7,7 @@ The step knows no potential by name: it asks for ``mirror`` once and for ``inver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, cast, overload
 
@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from mdlib.potentials import LpPotential, Potential
 
-_PIECE = 1 << 16  # entries; a few float32 arrays of them fit in a core's cache
+_PIECE = 1 << 17  # entries; a few float32 arrays of them fit in a core's cache
 
 
 class MirrorDescent(Optimizer):
@@ -138,7 +138,10 @@ class MirrorDescent(Optimizer):
         tensors = [param, grad, state["dual"]]
         if group["momentum"]:
             tensors.append(state["momentum"])
-        for piece in _pieces(tensors, potential.separable):
+        pieces = _pieces(tensors, potential.separable)
+        for piece in pieces:  # all of them first: a refused one leaves the others where they were
+            _follow(piece[0], piece[2], potential)
+        for piece in pieces:
             _step(*piece, length=length, group=group)
 
     def state_dict(self) -> dict[str, Any]:
@@ -186,7 +189,6 @@ def _step(
 ) -> None:
     """Take one step on a parameter or on a piece of one."""
     potential, lr = group["potential"], float(group["lr"])
-    _follow(param, dual, potential)
     grad = grad.to(dual.dtype)
     if length is not None:
         largest, norm = length
@@ -217,16 +219,15 @@ def _follow(param: Tensor, dual: Tensor, potential: Potential) -> None:
     dual.copy_(torch.where(same, dual, potential.mirror(param.to(dual.dtype))))
 
 
-def _pieces(tensors: list[Tensor], separable: bool) -> Iterator[tuple[Tensor, ...]]:
+def _pieces(tensors: list[Tensor], separable: bool) -> list[tuple[Tensor, ...]]:
     """Cut a large parameter and its state into pieces that stay in the processor's cache.
 
     Every map reads and writes its entries several times; only an entrywise one may be cut.
     """
     large = tensors[0].device.type == "cpu" and tensors[0].numel() > _PIECE
     if not (large and separable and all(tensor.is_contiguous() for tensor in tensors)):
-        yield tuple(tensors)
-        return
-    yield from zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True)
+        return [tuple(tensors)]
+    return list(zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True))
 
 
 def _dense(grad: Tensor) -> Tensor:

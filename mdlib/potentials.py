@@ -76,17 +76,17 @@ class LpPotential(SeparablePotential):
         return float(Fraction(str(self.p)) - 1)
 
     def _phi(self, w: Tensor) -> Tensor:
-        return w.abs() / self.p * _power(w.abs(), self._mirror_power)
+        return w.abs() / self.p * _power_(w.abs(), self._mirror_power)
 
     def _mirror(self, w: Tensor) -> Tensor:
-        return torch.copysign(_power(w.abs(), self._mirror_power), w)
+        return _signed_power(w, self._mirror_power)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return torch.copysign(_power(y.abs(), self._inverse_power), y)
+        return _signed_power(y, self._inverse_power)
 
     def curvature(self, w: Tensor) -> Tensor:
         """Return (p - 1)|w|^(p - 2) for each entry; infinite at 0 for p < 2."""
-        return self._mirror_power * _power(w.abs(), float(Fraction(str(self.p)) - 2))
+        return self._mirror_power * _power_(w.abs(), float(Fraction(str(self.p)) - 2))
 
     def _gap(self, a: Tensor, b: Tensor) -> Tensor:
         # D(a, b) = m^p D(a/m, b/m): on the unit scale nothing can overflow on the way.
@@ -107,18 +107,25 @@ class LpPotential(SeparablePotential):
         return _lp_norm(self._checked(g), self.q, dim, keepdim)
 
 
-def _power(x: Tensor, e: float) -> Tensor:
-    """x**e for x >= 0; small integer and half-integer exponents without the slow general pow."""
+def _signed_power(x: Tensor, e: float) -> Tensor:
+    """sign(x)|x|^e, which at 0 keeps the sign of the zero."""
+    return x.clone() if e == 1 else _power_(x.abs(), e).copysign_(x)
+
+
+def _power_(x: Tensor, e: float) -> Tensor:
+    """x**e for x >= 0, in place; small half-integer exponents without the slow general pow."""
     if e <= 0 or e > 32 or not (2 * e).is_integer():
-        return x.pow(e)
+        return x.pow_(e)
     whole, half = int(e), e != int(e)
     result = x.sqrt() if half else None
     while whole:
+        last = whole == 1
         if whole & 1:
-            result = x if result is None else result * x
+            factor = x if last else x.clone()
+            result = factor if result is None else result.mul_(factor)
         whole >>= 1
-        if whole:
-            x = x * x
+        if not last:
+            x.mul_(x)
     assert result is not None
     return result
 
@@ -127,7 +134,7 @@ def _lp_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     """The l_p norm, with the largest entry taken out first: |w|^p alone may leave the range."""
     wide = w.to(torch.promote_types(w.dtype, torch.float32))
     if w.numel() == 0:
-        return _vector_norm(wide, p, dim, keepdim).to(w.dtype)
+        return _vector_norm(wide, 1, dim, keepdim).to(w.dtype)  # nothing has norm 0 for every p
     largest = wide.detach().abs().amax(dim=() if dim is None else dim, keepdim=True)
     largest = torch.where(largest == 0, torch.ones_like(largest), largest)
     unit = _vector_norm(wide / largest, p, dim, keepdim)

@@ -630,3 +630,15 @@ def test_it_trains_a_network(p):
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
     assert all(map(math.isfinite, losses))
+
+
+def test_a_refused_step_leaves_every_weight_where_it_was():
+    w = torch.nn.Parameter(torch.ones(300_000))  # several pieces
+    optimizer = MirrorDescent([w], lr=0.1, potential=NegativeEntropy())
+    w.grad = torch.ones_like(w)
+    optimizer.step()
+    w.data[-1] = -1.0
+    before = w.detach().clone()
+    with pytest.raises(ValueError, match="got an entry -1"):
+        optimizer.step()
+    assert torch.equal(w, before)
