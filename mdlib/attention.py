@@ -10,31 +10,15 @@ and is trained on :math:`L(W, v) = \frac1n \sum_i \ell(y_i f(X_i, z_i))`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mdlib.data.toy import gaussian_tokens
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A decreasing loss of the margin u, with the logarithm of its slope: log |loss'(u)|."""
-
-    value: Callable[[Tensor], Tensor]
-    log_slope: Callable[[Tensor], Tensor]
-
-
-LOSSES = {
-    "logistic": Loss(lambda u: -F.logsigmoid(u), lambda u: F.logsigmoid(-u)),
-    "exponential": Loss(lambda u: torch.exp(-u), lambda u: -u),
-    "linear": Loss(lambda u: -u, torch.zeros_like),
-}
+from mdlib.losses import loss_named
 
 
 class AttentionProblem:
@@ -136,11 +120,27 @@ class AttentionProblem:
         return f"AttentionProblem({prefix}n={n}, T={T}, d={d})"
 
     def scores(self, v: Tensor) -> Tensor:
-        """Return the token scores gamma_it = y_i v.X_it, (..., n, T); -inf for padding."""
+        """Return the token scores gamma_it = y_i v.X_it, (..., n, T); -inf for padding.
+
+        The margin that input i would have if token t had all the attention.
+
+        Examples
+        --------
+        >>> X = [[[1.0, 0.0], [0.0, 2.0]]]
+        >>> AttentionProblem(X, y=[-1], z=[[1.0, 1.0]]).scores(torch.tensor([1.0, 1.0]))
+        tensor([[-1., -2.]], dtype=torch.float64)
+        """
         return self._hide_padding(self._values(v) * self.y[..., None])
 
     def optimal_tokens(self, v: Tensor) -> Tensor:
-        """Return the index of each input's best-scored token, (..., n); the first one of a tie."""
+        """Return the index of each input's best-scored token, (..., n); the first one of a tie.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> problem.optimal_tokens(v)
+        tensor([3, 2, 6, 2, 6, 2])
+        """
         return self.scores(v).argmax(-1)
 
     def logits(self, W: Tensor) -> Tensor:
@@ -148,7 +148,14 @@ class AttentionProblem:
         return self._hide_padding(self._raw_logits(W))
 
     def attention(self, W: Tensor) -> Tensor:
-        """Return the attention weights softmax(X_i W z_i), (..., n, T); 0 for padding."""
+        """Return the attention weights softmax(X_i W z_i), (..., n, T); 0 for padding.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> problem.attention(torch.zeros(10, 10))[0, :3]
+        tensor([0.1250, 0.1250, 0.1250], dtype=torch.float64)
+        """
         return self.logits(W).softmax(-1)
 
     def predict(self, W: Tensor, v: Tensor) -> Tensor:
@@ -166,6 +173,19 @@ class AttentionProblem:
         ----------
         W : Tensor (..., d, d)
         tokens : integer Tensor (..., n)
+
+        Raises
+        ------
+        TypeError
+            If tokens are not integers.
+        ValueError
+            If a token is out of range or padding, or the shape does not fit.
+
+        Examples
+        --------
+        >>> problem = AttentionProblem([[[1.0, 0.0], [0.0, 2.0]]], y=[1], z=[[1.0, 0.0]])
+        >>> problem.margins(torch.eye(2), torch.tensor([0]))
+        tensor([[inf, 1.]], dtype=torch.float64)
         """
         logits, chosen = _broadcast(self.logits(W), self._chosen(tokens))
         lead = logits.gather(-1, chosen) - logits
@@ -179,14 +199,35 @@ class AttentionProblem:
         W : Tensor (..., d, d)
         v : Tensor (..., d)
         loss : {"logistic", "exponential", "linear"}
+
+        Raises
+        ------
+        ValueError
+            For another loss.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> W = 100 * torch.eye(10)
+        >>> bool(problem.risk(W, v, "exponential") > problem.risk(W, v))
+        True
         """
-        return _loss(loss).value(self.predict(W, v) * self.y).mean(-1)
+        return loss_named(loss).value(self.predict(W, v) * self.y).mean(-1)
 
     def gradient(self, W: Tensor, v: Tensor, loss: str = "logistic") -> Tensor:
         """Return the gradient of the risk in W, (..., d, d).
 
         It equals autograd's while attention is soft, and stays exact when softmax saturates; once
         the gradient leaves the range of the dtype only `scaled_gradient` still shows it.
+        Arguments and errors are those of `risk`.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> W = torch.zeros(10, 10, dtype=torch.float64, requires_grad=True)
+        >>> problem.risk(W, v).backward()
+        >>> torch.allclose(problem.gradient(W.detach(), v), W.grad)
+        True
         """
         direction, log_scale = self.scaled_gradient(W, v, loss)
         return direction * log_scale.exp()[..., None, None]
@@ -207,10 +248,19 @@ class AttentionProblem:
         this one has no such pair. The logarithms of s and of the loss's slope are carried, and the
         largest is taken out as c, so that G neither under- nor overflows.
 
+        Arguments and errors are those of `risk`.
+
         Returns
         -------
         G : Tensor (..., d, d)
         c : Tensor (...)
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> G, c = problem.scaled_gradient(1e6 * torch.eye(10), v)
+        >>> bool(G.abs().max() > 1e-3), bool(c < -10_000)
+        (True, True)
         """
         values, log_attention = _broadcast(
             self._values(v) * self.y[..., None], self.logits(W).log_softmax(-1)
@@ -221,7 +271,7 @@ class AttentionProblem:
         mean_lead = (others.exp() * lead).sum(-1, keepdim=True)
         above_mean = lead - mean_lead  # gamma_it - m_i, from differences to the top token only
         margin = (values.gather(-1, top) + mean_lead)[..., 0]
-        log_weight = others + _loss(loss).log_slope(margin)[..., None]
+        log_weight = others + loss_named(loss).log_slope(margin)[..., None]
         log_scale = log_weight.amax((-2, -1))
         log_scale = torch.where(log_scale.isfinite(), log_scale, 0.0)  # -inf: no second token
         weight = -(log_weight - log_scale[..., None, None]).exp() * above_mean
@@ -267,9 +317,3 @@ def _broadcast(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Expand all axes but the last, the one that gather and scatter index."""
     shape = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])  # type: ignore[no-untyped-call]
     return a.expand(*shape, -1), b.expand(*shape, -1)
-
-
-def _loss(name: str) -> Loss:
-    if name not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {name!r}")
-    return LOSSES[name]
