@@ -35,8 +35,8 @@ lint: $(READY) ## check style, formatting and types
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 
-bench: $(READY) ## run the benchmarks, which print ratios
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file"; done
+bench: $(READY) ## run the benchmarks, which print ratios (on all cores)
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; env -u OMP_NUM_THREADS $(PY) "$$file"; done
 
 isolated: $(READY) ## run every chapter with the wheel alone (NEWEST=1: newest dependencies)
 	@$(PY) book/_tools/isolated.py $(if $(NEWEST),--newest)

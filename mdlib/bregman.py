@@ -71,11 +71,11 @@ class Potential(ABC):
 
     def norm(self, w: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the norm that belongs to this potential."""
-        raise NotImplementedError(f"{self} has no norm of its own; leave normalize=False")
+        raise NotImplementedError(f"{self} has no norm of its own; use normalize=False")
 
     def dual_norm(self, g: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the dual of `norm`, the one that measures gradients."""
-        raise NotImplementedError(f"{self} has no dual norm of its own; leave normalize=False")
+        raise NotImplementedError(f"{self} has no dual norm of its own; use normalize=False")
 
     def _checked(self, x: Tensor) -> Tensor:
         if not isinstance(x, Tensor):

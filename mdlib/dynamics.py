@@ -109,9 +109,6 @@ def attention_descent(
     psi = p if isinstance(p, Potential) else LpPotential(p)
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    rate = lr if callable(lr) else lambda _: lr
-    if not (math.isfinite(rate(1)) and rate(1) > 0):
-        raise ValueError(f"lr must be finite and positive, got {rate(1)}")
     keep = _recorded_steps(record, steps)
     W = _start(problem, v, W0)
     dual = psi.mirror(W)
@@ -123,7 +120,7 @@ def attention_descent(
     for k in bar:
         if k > 0:
             G, log_scale = problem.scaled_gradient(W, v, loss)
-            step, log_dt = _step(psi, G, log_scale, rate(k), normalize)
+            step, log_dt = _step(psi, G, log_scale, _rate(lr, k), normalize)
             dual = dual - step
             W = psi.inverse(dual)
             log_time = torch.logaddexp(log_time, log_dt)
@@ -145,6 +142,13 @@ def _step(
     step = torch.where(still, 0.0, lr * G / norm)
     log_dt = math.log(lr) - log_scale - norm[..., 0, 0].log()
     return step, torch.where(still[..., 0, 0], -torch.inf, log_dt)
+
+
+def _rate(lr: float | Callable[[int], float], k: int) -> float:
+    eta = lr(k) if callable(lr) else lr
+    if not (math.isfinite(eta) and eta > 0):
+        raise ValueError(f"lr must be finite and positive, got {eta} for step {k}")
+    return eta
 
 
 def _start(problem: AttentionProblem, v: Tensor, W0: Tensor | None) -> Tensor:

@@ -570,7 +570,7 @@ def test_a_frozen_parameter_joins_and_a_bad_group_leaves_no_trace():
         (
             {"potential": Hypentropy(0.5), "normalize": True},
             ValueError,
-            r"needs a dual norm: Hypentropy\(beta=0\.5\) .* leave normalize=False",
+            r"needs a dual norm: Hypentropy\(beta=0\.5\) .* use normalize=False",
         ),
     ],
 )

@@ -526,5 +526,5 @@ def test_a_potential_needs_three_methods_and_gets_a_divergence():
 @pytest.mark.parametrize("psi", [Cosh(), Hypentropy(0.1)])
 def test_a_missing_norm_names_the_remedy(psi):
     for norm in (psi.norm, psi.dual_norm):
-        with pytest.raises(NotImplementedError, match="leave normalize=False"):
+        with pytest.raises(NotImplementedError, match="use normalize=False"):
             norm(torch.ones(3))
