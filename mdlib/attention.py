@@ -63,8 +63,8 @@ class AttentionProblem:
         X = X if isinstance(X, Tensor) else torch.as_tensor(np.asarray(X))
         if not X.is_floating_point():
             raise TypeError(f"X must be real floating point, got {X.dtype}; convert with .double()")
-        if X.ndim < 3:
-            raise ValueError(f"X must have shape (..., n, T, d), got {tuple(X.shape)}")
+        if X.ndim < 3 or 0 in X.shape[-3:]:
+            raise ValueError(f"X must have shape (..., n, T, d), none 0; got {tuple(X.shape)}")
         self.y = torch.as_tensor(y).to(X)
         self.z = torch.as_tensor(z).to(X)
         self.mask = None if mask is None else torch.as_tensor(mask, device=X.device)
@@ -272,9 +272,10 @@ class AttentionProblem:
         above_mean = lead - mean_lead  # gamma_it - m_i, from differences to the top token only
         margin = (values.gather(-1, top) + mean_lead)[..., 0]
         log_weight = others + loss_named(loss).log_slope(margin)[..., None]
+        log_weight = log_weight + above_mean.abs().log()
         log_scale = log_weight.amax((-2, -1))
         log_scale = torch.where(log_scale.isfinite(), log_scale, 0.0)  # -inf: no second token
-        weight = -(log_weight - log_scale[..., None, None]).exp() * above_mean
+        weight = -(log_weight - log_scale[..., None, None]).exp() * above_mean.sign()
         weight = weight.scatter(-1, top, -weight.sum(-1, keepdim=True))
         pull = (weight[..., None, :] @ self.X)[..., 0, :]
         n = self.y.shape[-1]
@@ -282,10 +283,22 @@ class AttentionProblem:
 
     def _values(self, v: Tensor) -> Tensor:
         """v.X_it for every token, padding included."""
-        return (self.X @ v.to(self.X)[..., None, :, None])[..., 0]
+        return (self.X @ self._weight("v", v, 1)[..., None, :, None])[..., 0]
 
     def _raw_logits(self, W: Tensor) -> Tensor:
-        return (self.X @ (self.z @ W.to(self.X).mT)[..., None])[..., 0]
+        return (self.X @ (self.z @ self._weight("W", W, 2).mT)[..., None])[..., 0]
+
+    def _weight(self, name: str, weight: Tensor, axes: int) -> Tensor:
+        """Check the last axes of W or v, and bring it to the dtype and device of the tokens."""
+        weight = torch.as_tensor(weight)
+        shape = self.X.shape[-1:] * axes
+        if weight.is_complex() or weight.shape[-axes:] != shape:
+            wanted = ", ".join(map(str, shape))
+            raise ValueError(
+                f"{name} must be real, of shape (..., {wanted}); "
+                f"got {weight.dtype} of shape {tuple(weight.shape)}"
+            )
+        return weight.to(self.X)
 
     def _hide_padding(self, per_token: Tensor) -> Tensor:
         return per_token if self.mask is None else per_token.where(self.mask, -torch.inf)

@@ -52,6 +52,11 @@ class Potential(ABC):
 
     separable: ClassVar[bool] = False
 
+    def __repr__(self) -> str:
+        """Name the class and its parameters: what an optimizer's saved state is checked against."""
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({options})"
+
     @abstractmethod
     def value(self, w: Tensor, dim: Dim = None) -> Tensor:
         """Return the potential of ``w``, summed over ``dim``."""
@@ -180,7 +185,7 @@ class SeparablePotential(Potential):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return the point whose dual is ``y``; shape, dtype and device of ``y``."""
-        return self._entrywise(y, self._inverse, lambda y: 1 / self.curvature(self._inverse(y)))
+        return self._entrywise(y, self._inverse, lambda y: 1 / self.curvature(self.inverse(y)))
 
     def divergence(self, a: Tensor, b: Tensor, dim: Dim = None) -> Tensor:
         """Return the divergence D(a, b), summed over ``dim``: never negative, 0 iff a = b."""

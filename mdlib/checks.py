@@ -170,7 +170,10 @@ def _divergence_sign(at: _Points) -> float:
     a, b, _ = at.primals
     own = at.divergence(a, a)
     zero = bool((own.abs() <= 64 * at.eps * _size(at, a, a)).all())
-    return 0.0 if zero and bool((at.divergence(a, b)[_apart(at, a, b)] > 0).all()) else torch.inf
+    gap = at.divergence(a, b)
+    # A coarse dtype may round a tiny divergence to 0; it may not turn it around.
+    tiny = at.divergence(a.double(), b.double()) <= torch.finfo(at.dtype).tiny
+    return 0.0 if zero and bool(((gap > 0) | (tiny & (gap == 0))).all()) else torch.inf
 
 
 def _apart(at: _Points, a: Tensor, b: Tensor) -> Tensor:

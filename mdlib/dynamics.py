@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -45,6 +46,7 @@ class Trajectory:
         return self.attention[-1].argmax(-1)
 
 
+@torch.no_grad()
 def attention_descent(
     problem: AttentionProblem,
     v: Tensor,
@@ -162,7 +164,8 @@ def _start(problem: AttentionProblem, v: Tensor, W0: Tensor | None) -> Tensor:
 
 
 def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:
-    if isinstance(record, int):
+    if isinstance(record, int | np.integer):
+        record = int(record)
         if record < 2:
             raise ValueError(f"record must be at least 2 steps, got {record}")
         spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)

@@ -172,7 +172,7 @@ def slider(
     }
     knob = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items())
     label = f"<span>{escape(name)} = <output>{escape(values[start])}</output></span>"
-    control = f'<label class="mdlib-control">{label} <input {knob}></label>'
+    control = f'<div class="mdlib-control">{label} <input {knob}></div>'
     return Shown(_figure(frames + control, caption, kind="mdlib-figure mdlib-slider"), alts[start])
 
 
@@ -186,6 +186,7 @@ def table(data: Mapping[str, Iterable[Any]], *, caption: str = "") -> Shown:
     1.5  0.1235
     2    1.000e-09
     """
+    data = {name: list(values) for name, values in data.items()}
     columns = [[name, *map(_cell, values)] for name, values in data.items()]
     widths = [max(map(len, column)) for column in columns]
     rows = zip(*columns, strict=True)
@@ -200,7 +201,7 @@ def _require_alt(alt: str) -> None:
 
 def _figure(body: str, caption: str, numbers: str = "", kind: str = "mdlib-figure") -> str:
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure class="{kind}">{body}{below}{numbers}</figure>'
+    return f'<figure class="{kind}">{body}{numbers}{below}</figure>'
 
 
 def _image(fig: Figure, alt: str, hidden: bool = False) -> str:

@@ -17,7 +17,12 @@ from torch.optim import Optimizer
 
 from mdlib.potentials import LpPotential, Potential
 
+_STATE = {"dual", "momentum"}
 _PIECE = 1 << 17  # entries; a few float32 arrays of them fit in a core's cache
+
+
+Pieces = list[tuple[Tensor, ...]]
+Length = tuple[Tensor, Tensor] | None
 
 
 class MirrorDescent(Optimizer):
@@ -43,7 +48,8 @@ class MirrorDescent(Optimizer):
     lr : float
         The step size eta, measured in the dual.
     potential : Potential
-        The geometry. With ``LpPotential(2)``, the default, every step equals ``torch.optim.SGD``'s.
+        The geometry. With ``LpPotential(2)``, the default, and no weight decay every step equals
+        ``torch.optim.SGD``'s.
     momentum : float
         The factor mu, in [0, 1), of a heavy ball that rolls in the dual.
     weight_decay : float
@@ -121,28 +127,36 @@ class MirrorDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._update(param, group)
+        # Whatever can be refused is refused before the first weight moves.
+        steps = [
+            (self._prepare(param, group), group)
+            for group in self.param_groups
+            for param in group["params"]
+            if param.grad is not None
+        ]
+        for (pieces, length), group in steps:
+            for piece in pieces:
+                _step(*piece, length=length, group=group)
         return loss
 
-    def _update(self, param: Tensor, group: dict[str, Any]) -> None:
-        potential, state = group["potential"], self.state[param]
+    def _prepare(self, param: Tensor, group: dict[str, Any]) -> tuple[Pieces, Length]:
+        """Check one parameter, bring its state up to date, and cut both into pieces."""
+        potential, state, dtype = group["potential"], self.state[param], _dual_dtype(param)
+        _check_decay(group)
         grad = _dense(cast(Tensor, param.grad))
         if "dual" not in state:
-            state["dual"] = potential.mirror(param.to(_dual_dtype(param)))
+            state["dual"] = potential.mirror(param.to(dtype))
         if group["momentum"] and "momentum" not in state:
             state["momentum"] = torch.zeros_like(state["dual"])
-        length = _length(grad.to(_dual_dtype(param)), potential) if group["normalize"] else None
+        for name in _STATE & state.keys():  # model.double() or .to(device) moves weights alone
+            state[name] = state[name].to(param.device, dtype)
         tensors = [param, grad, state["dual"]]
         if group["momentum"]:
             tensors.append(state["momentum"])
         pieces = _pieces(tensors, potential.separable)
-        for piece in pieces:  # all of them first: a refused one leaves the others where they were
-            _follow(piece[0], piece[2], potential)
         for piece in pieces:
-            _step(*piece, length=length, group=group)
+            _follow(piece[0], piece[2], potential)
+        return pieces, _length(grad.to(dtype), potential) if group["normalize"] else None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as plain tensors and numbers; a potential is saved as its repr.
@@ -163,19 +177,29 @@ class MirrorDescent(Optimizer):
                     f"the state was saved with {group.get('potential')}, this optimizer uses "
                     f"{ours!r}; build it with the same potential before loading"
                 )
-        super().load_state_dict(state_dict)
+        loaded: dict[str, Any] = {}  # what is left after everybody's hooks; ours runs last
+        last = self.register_load_state_dict_pre_hook(lambda _, final: loaded.update(final))
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            last.remove()
         for ours, group in zip(potentials, self.param_groups, strict=True):
             group["potential"] = ours
-        self._restore_dual_precision(state_dict)
+        self._restore_precision(loaded)
 
-    def _restore_dual_precision(self, state_dict: dict[str, Any]) -> None:
-        # torch casts loaded state to the parameter's dtype, which would round a half-precision
-        # parameter's dual: copy it again from the source.
-        keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+    def _restore_precision(self, loaded: dict[str, Any]) -> None:
+        # torch casts the state to the parameter's dtype, which rounds a bfloat16 weight's dual.
+        keys = chain.from_iterable(group["params"] for group in loaded["param_groups"])
         params = chain.from_iterable(group["params"] for group in self.param_groups)
         for key, param in zip(keys, params, strict=True):
-            for name, value in state_dict["state"].get(key, {}).items():
-                self.state[param][name] = value.to(param.device, _dual_dtype(param), copy=True)
+            state = loaded["state"].get(key, {})
+            for name in _STATE & state.keys():
+                value = state[name].to(param.device, _dual_dtype(param), copy=True)
+                self.state[param][name] = value
+
+
+def _dual_dtype(param: Tensor) -> torch.dtype:
+    return torch.promote_types(param.dtype, torch.float32)
 
 
 def _step(
@@ -184,7 +208,7 @@ def _step(
     dual: Tensor,
     momentum: Tensor | None = None,
     *,
-    length: tuple[Tensor, Tensor] | None,
+    length: Length,
     group: dict[str, Any],
 ) -> None:
     """Take one step on a parameter or on a piece of one."""
@@ -209,17 +233,18 @@ def _length(grad: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
 
 def _follow(param: Tensor, dual: Tensor, potential: Potential) -> None:
     """Bring the dual up to date where somebody changed the parameter since the last step."""
-    left = potential.inverse(dual).to(param.dtype)  # what the last step wrote
-    if torch.equal(left, param):
+    left = potential.inverse(dual)  # what the last step wrote, before it was rounded
+    if torch.equal(left.to(param.dtype), param):
         return
-    # Another device may round the last bits of the inverse otherwise: that is no change.
-    same = torch.isclose(left, param, rtol=8 * torch.finfo(param.dtype).eps, atol=0.0)
+    # Another device may compute the last bits of the inverse otherwise: that is no change.
+    slack = left.abs() * (8 * torch.finfo(dual.dtype).eps)
+    same = (param >= (left - slack).to(param.dtype)) & (param <= (left + slack).to(param.dtype))
     if not (potential.separable or same.all()):
         same = torch.zeros_like(same)
     dual.copy_(torch.where(same, dual, potential.mirror(param.to(dual.dtype))))
 
 
-def _pieces(tensors: list[Tensor], separable: bool) -> list[tuple[Tensor, ...]]:
+def _pieces(tensors: list[Tensor], separable: bool) -> Pieces:
     """Cut a large parameter and its state into pieces that stay in the processor's cache.
 
     Every map reads and writes its entries several times; only an entrywise one may be cut.
@@ -239,10 +264,6 @@ def _dense(grad: Tensor) -> Tensor:
     return grad
 
 
-def _dual_dtype(param: Tensor) -> torch.dtype:
-    return torch.promote_types(param.dtype, torch.float32)
-
-
 def _check_group(group: dict[str, Any]) -> None:
     for param in group["params"]:
         if not param.is_floating_point():
@@ -255,14 +276,24 @@ def _check_group(group: dict[str, Any]) -> None:
         raise TypeError(
             f"potential must be a Potential such as LpPotential(1.5), got {potential!r}"
         )
+    if isinstance(group["lr"], Tensor) and group["lr"].numel() != 1:
+        raise ValueError(f"lr must be one number, got a tensor of shape {tuple(group['lr'].shape)}")
     if not 0.0 <= group["lr"] < float("inf"):
         raise ValueError(f"lr must be finite and >= 0, got {group['lr']}")
     if not 0.0 <= group["momentum"] < 1.0:
         raise ValueError(f"momentum must lie in [0, 1), got {group['momentum']}")
     if not 0.0 <= group["weight_decay"] < float("inf"):
         raise ValueError(f"weight_decay must be finite and >= 0, got {group['weight_decay']}")
-    if group["normalize"]:
-        try:
-            potential.dual_norm(torch.ones(1))
-        except NotImplementedError as error:
-            raise ValueError(f"normalize=True needs a dual norm: {error}") from None
+    if group["normalize"] and type(potential).dual_norm is Potential.dual_norm:
+        raise ValueError(
+            f"normalize=True needs a dual norm: {potential} has none of its own; "
+            "use normalize=False"
+        )
+
+
+def _check_decay(group: dict[str, Any]) -> None:
+    shrink = float(group["lr"]) * group["weight_decay"]
+    if shrink >= 1:
+        raise ValueError(
+            f"lr * weight_decay must stay below 1, got {shrink}: decay would turn the dual around"
+        )

@@ -86,7 +86,7 @@ class LpPotential(SeparablePotential):
 
     def curvature(self, w: Tensor) -> Tensor:
         """Return (p - 1)|w|^(p - 2) for each entry; infinite at 0 for p < 2."""
-        return self._mirror_power * _power_(w.abs(), float(Fraction(str(self.p)) - 2))
+        return self._mirror_power * w.abs().pow(float(Fraction(str(self.p)) - 2))
 
     def _gap(self, a: Tensor, b: Tensor) -> Tensor:
         # D(a, b) = m^p D(a/m, b/m): on the unit scale nothing can overflow on the way.
@@ -245,6 +245,12 @@ class Hypentropy(SeparablePotential):
         object.__setattr__(self, "beta", float(self.beta))
         if not (math.isfinite(self.beta) and self.beta > 0):
             raise ValueError(f"beta must be a finite positive number, got {self.beta}")
+
+    def _checked(self, x: Tensor) -> Tensor:
+        range_ = torch.finfo(torch.promote_types(super()._checked(x).dtype, torch.float32))
+        if not range_.tiny <= self.beta <= range_.max:
+            raise ValueError(f"beta = {self.beta} is out of the range of {x.dtype}; use .double()")
+        return x
 
     def _scaled(self, w: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Divide by the largest of beta and the entries, so that no square can overflow."""

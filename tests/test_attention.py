@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -344,7 +345,7 @@ def with_entry(tensor, index, value):
     [
         ((X.long(), Y, Z), TypeError, r"X must be real floating point, got torch\.int64"),
         ((X.cfloat(), Y, Z), TypeError, r"got torch\.complex64"),
-        ((X[0], Y, Z), ValueError, r"X must have shape \(\.\.\., n, T, d\), got \(3, 4\)"),
+        ((X[0], Y, Z), ValueError, r"X must have shape \(\.\.\., n, T, d\), none 0; got \(3, 4\)"),
         ((X, Y[:1], Z), ValueError, r"\(2, 3, 4\) needs y of shape \(2,\), got \(1,\)"),
         ((X, Y[:, None], Z), ValueError, r"needs y of shape \(2,\), got \(2, 1\)"),
         ((X, Y, Z[:, :3]), ValueError, r"needs z of shape \(2, 4\), got \(2, 3\)"),
@@ -411,3 +412,34 @@ def test_an_unknown_loss_is_refused(method):
     problem = AttentionProblem(X, Y, Z)
     with pytest.raises(ValueError, match="one of logistic, exponential, linear; got 'hinge'"):
         getattr(problem, method)(torch.eye(4), torch.ones(4), "hinge")
+
+
+def test_a_copy_of_the_top_token_does_not_hide_the_direction():
+    X = [[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]
+    problem = AttentionProblem(X, y=[1], z=[[1.0, 0.0]])
+    G, log_scale = problem.scaled_gradient(
+        torch.diag(torch.tensor([5000.0, 0.0])), torch.tensor([1.0, 0.0])
+    )
+    assert G.abs().max() > 0.1
+    assert log_scale < -4000
+
+
+@pytest.mark.parametrize(
+    ("W", "v", "message"),
+    [
+        (torch.zeros(3, 3), torch.zeros(2), r"W must be real, of shape \(\.\.\., 2, 2\)"),
+        (torch.zeros(2, 2), torch.zeros(3), r"v must be real, of shape \(\.\.\., 2\); .* \(3,\)"),
+        (torch.zeros(2, 2).cfloat(), torch.zeros(2), r"W must be real.* torch\.complex64"),
+    ],
+)
+def test_weights_of_another_kind_are_refused(W, v, message):
+    problem, _ = AttentionProblem.random(3, 4, 2, seed=np.int64(0))
+    with pytest.raises(ValueError, match=message):
+        problem.risk(W, v)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 2), (3, 0, 2), (3, 4, 0)])
+def test_a_problem_of_nothing_is_refused(shape):
+    n, _, d = shape
+    with pytest.raises(ValueError, match="none 0"):
+        AttentionProblem(torch.zeros(shape), torch.ones(n), torch.zeros(n, d))

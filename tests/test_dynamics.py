@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -242,3 +243,12 @@ def test_the_bar_shows_when_asked(toy, progress, shown, capsys, monkeypatch):
 
     attention_descent(*toy, 2, 12, lr=rate, progress=progress)
     assert bool(capsys.readouterr().err) == shown
+
+
+def test_a_start_that_learns_elsewhere_is_not_tracked(toy):
+    problem, v = toy
+    d = problem.X.shape[-1]
+    W0 = torch.nn.Parameter(torch.zeros(d, d, dtype=torch.float64))
+    run = attention_descent(problem, v, 2, 3, W0=W0, record=np.int64(2))
+    assert not run.W.requires_grad
+    assert run.steps.tolist() == [0, 3]

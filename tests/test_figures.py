@@ -240,3 +240,7 @@ def test_the_style_is_one_matplotlib_knows():
     with plt.style.context(figures.STYLE):
         assert plt.rcParams["figure.facecolor"] == figures.PAPER
         assert plt.rcParams["font.size"] >= 11
+
+
+def test_a_table_takes_columns_that_can_be_read_once():
+    assert "<td>2</td>" in figures.table({"a": (x for x in [1, 2])}).html

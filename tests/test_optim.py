@@ -642,3 +642,100 @@ def test_a_refused_step_leaves_every_weight_where_it_was():
     with pytest.raises(ValueError, match="got an entry -1"):
         optimizer.step()
     assert torch.equal(w, before)
+
+
+# ---- what a second pair of eyes found -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("p", [1.1, 1.5, 2.0, 3.0])
+def test_a_change_of_one_last_digit_is_followed(p, dtype):
+    w = torch.nn.Parameter(torch.tensor([1.04, 0.5], dtype=dtype))
+    optimizer = MirrorDescent([w], lr=0.0, potential=LpPotential(p))
+    w.grad = torch.ones_like(w)
+    optimizer.step()
+    with torch.no_grad():
+        # For float32 eight last digits count as another machine's rounding.
+        w[0] *= 1 + (32 if dtype == torch.float32 else 1) * torch.finfo(dtype).eps
+    changed = w.detach().clone()
+    optimizer.step()
+    rounding = 4 * torch.finfo(torch.float32).eps  # the way to the dual and back
+    torch.testing.assert_close(w.detach(), changed, rtol=rounding, atol=0)
+
+
+class Cosh(Potential):
+    def value(self, w, dim=None):
+        return torch.cosh(w).sum(dim)
+
+    def mirror(self, w):
+        return torch.sinh(w)
+
+    def inverse(self, y):
+        return torch.asinh(y)
+
+
+def test_a_potential_of_the_reader_is_known_again_after_loading():
+    w = torch.nn.Parameter(torch.ones(3))
+    first, second = (MirrorDescent([w], lr=0.1, potential=Cosh()) for _ in range(2))
+    second.load_state_dict(first.state_dict())
+    assert repr(Cosh()) == "Cosh()"
+
+
+def test_a_hook_that_edits_the_state_is_heard():
+    w = torch.nn.Parameter(torch.ones(3))
+    optimizer = MirrorDescent([w], lr=0.1, momentum=0.9)
+    w.grad = torch.ones_like(w)
+    optimizer.step()
+    state = optimizer.state_dict()
+
+    def forget_momentum(_, state):
+        kept = {key: value | {"momentum": torch.zeros(3)} for key, value in state["state"].items()}
+        return state | {"state": kept}
+
+    optimizer.register_load_state_dict_pre_hook(forget_momentum)
+    optimizer.load_state_dict(state)
+    assert torch.equal(optimizer.state[w]["momentum"], torch.zeros(3))
+
+
+def test_a_refused_parameter_keeps_the_others_where_they_were():
+    good = torch.nn.Parameter(torch.ones(2))
+    bad = torch.nn.Parameter(torch.tensor([-1.0]))
+    optimizer = MirrorDescent([good, bad], lr=0.1, potential=NegativeEntropy())
+    good.grad, bad.grad = torch.ones(2), torch.ones(1)
+    with pytest.raises(ValueError, match="got an entry -1"):
+        optimizer.step()
+    assert torch.equal(good, torch.ones(2))
+
+
+def test_decay_that_would_turn_the_dual_around_is_refused():
+    w = torch.nn.Parameter(torch.tensor([0.0, 1.0]))
+    optimizer = MirrorDescent([w], lr=0.5, weight_decay=2.0, potential=NegativeEntropy())
+    w.grad = torch.zeros(2)
+    with pytest.raises(ValueError, match=r"lr \* weight_decay must stay below 1, got 1\.0"):
+        optimizer.step()
+
+
+def test_the_dual_follows_a_model_made_double():
+    model = torch.nn.Linear(1, 1, bias=False)
+    optimizer = MirrorDescent(model.parameters(), lr=1.0)
+    for dtype in (torch.float32, torch.float64):
+        model.to(dtype)
+        model.weight.grad = torch.full((1, 1), 1e-9, dtype=dtype)
+        before = model.weight.item()
+        for _ in range(1000):
+            optimizer.step()
+    assert model.weight.item() == pytest.approx(before - 1e-6, rel=1e-9)
+
+
+def test_a_dual_norm_for_matrices_only_is_enough():
+    class Spectral(Cosh):
+        def dual_norm(self, g, dim=None, keepdim=False):
+            return torch.linalg.svdvals(g).sum()
+
+    w = torch.nn.Parameter(torch.ones(2, 3))
+    MirrorDescent([w], lr=0.1, potential=Spectral(), normalize=True)
+
+
+def test_a_learning_rate_of_two_numbers_is_refused():
+    with pytest.raises(ValueError, match=r"one number, got a tensor of shape \(2,\)"):
+        MirrorDescent([torch.nn.Parameter(torch.ones(1))], lr=torch.tensor([0.1, 0.2]))

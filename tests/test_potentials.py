@@ -528,3 +528,18 @@ def test_a_missing_norm_names_the_remedy(psi):
     for norm in (psi.norm, psi.dual_norm):
         with pytest.raises(NotImplementedError, match="use normalize=False"):
             norm(torch.ones(3))
+
+
+@pytest.mark.parametrize("psi", [*LP, *HYPENTROPY, NegativeEntropy()], ids=repr)
+def test_second_derivatives_follow_the_formulas(psi):
+    w = torch.tensor([0.6, 1.3], dtype=torch.float64, requires_grad=True)
+    b = torch.tensor([0.9, 0.7], dtype=torch.float64, requires_grad=True)
+    for f in (psi.value, psi.mirror, psi.inverse):
+        assert torch.autograd.gradgradcheck(f, w)
+    assert torch.autograd.gradgradcheck(psi.divergence, (w, b))
+
+
+@pytest.mark.parametrize("beta", [1e-50, 1e50])
+def test_a_beta_out_of_range_is_refused(beta):
+    with pytest.raises(ValueError, match=r"out of the range of torch\.float32"):
+        Hypentropy(beta).mirror(torch.tensor([0.0, 1.0]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,8 +45,8 @@ def gaussian_tokens(
     """
     if min(n, T, d) < 1:
         raise ValueError(f"n, T and d must be at least 1, got n={n}, T={T}, d={d}")
-    if isinstance(seed, int):
-        return _draw(n, T, d, seed)
+    if isinstance(seed, int | np.integer):
+        return _draw(n, T, d, int(seed))
     if len(seed) == 0:
         raise ValueError("seed is an empty sequence; give at least one seed")
     draws = [_draw(n, T, d, s) for s in seed]
