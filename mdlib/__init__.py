@@ -11,18 +11,24 @@ from mdlib.potentials import (
     Potential,
     directional_divergence,
 )
+from mdlib.svm import InfeasibleError, NotSolvedError, Solution, attention_svm, classifier_svm
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AttentionProblem",
     "Hypentropy",
+    "InfeasibleError",
     "LpPotential",
     "MirrorDescent",
     "NegativeEntropy",
+    "NotSolvedError",
     "Potential",
+    "Solution",
     "Trajectory",
     "attention_descent",
+    "attention_svm",
     "check_potential",
+    "classifier_svm",
     "directional_divergence",
 ]

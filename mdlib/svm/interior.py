@@ -1,0 +1,165 @@
+r"""A primal-dual interior point method for the l_p margin problem, many problems as one batch.
+
+The problem is to minimise :math:`\frac1p\|w\|_p^p` subject to :math:`A w \ge b`. Its optimality
+conditions with multipliers :math:`\lambda` and slacks s are
+
+.. math::
+    w = (\nabla\psi)^{-1}(A^\top \lambda), \qquad A w - b = s, \qquad
+    \lambda_i s_i = 0, \qquad \lambda, s \ge 0.
+
+The first is the mirror map once more. Newton steps on all three, the products :math:`\lambda_i s_i`
+driven to 0 together (Mehrotra's predictor and corrector, 1992), cost one m x m factorisation each;
+15 to 30 of them reach the last digits for every p.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdlib.potentials import LpPotential
+from mdlib.svm.constraints import Constraints
+from mdlib.svm.duality import relative_gap, scale_to_optimum
+
+_STEPS = 200
+_PATIENCE = 40  # steps without a better gap after which a problem is left as it is
+_NEAR = 0.8, 300.0  # w's distance from the mirror image: at most, and in units of what is open
+_DAMPING = 1e-12, 1e-8, 1e-1  # least, first, most
+
+
+def interior_point(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights and multipliers whose relative gap is at most ``tol``, or the best found.
+
+    A problem is left as infeasible once its dual bound on the norm exceeds ``limit`` (...).
+    """
+    psi = LpPotential(p)
+    multipliers = scale_to_optimum(A, psi, (A.bound >= 0).to(A.bound))
+    w = psi.inverse(A.pull(multipliers))
+    slack = (A.margins(w) - A.bound).clamp_min(0.5)
+    damping = torch.full_like(w[..., :1], _DAMPING[1])
+    best = _Best(w, multipliers)
+    for _ in range(_STEPS):
+        gap, bound = relative_gap(A, psi, w, multipliers)
+        best.update(gap, bound, w, multipliers)
+        running = (best.gap > tol) & (bound < limit) & (best.age < _PATIENCE)
+        if not running.any():
+            break
+        newton = _NewtonStep(A, psi, w, multipliers, slack, damping)
+        length, step = newton.predict_and_correct()
+        moving = running[..., None]
+        multipliers, slack, w = (
+            torch.where(moving, x + length * dx, x)
+            for x, dx in zip((multipliers, slack, w), step, strict=True)
+        )
+        damping = _adapt(damping, length)
+    return best.w, best.multipliers
+
+
+class _Best:
+    """The iterate with the smallest gap of each problem, and for how many steps it has stood."""
+
+    def __init__(self, w: Tensor, multipliers: Tensor) -> None:
+        self.w, self.multipliers = w, multipliers
+        self.gap = torch.full_like(w[..., 0], torch.inf)
+        self.bound = torch.zeros_like(self.gap)
+        self.age = torch.zeros_like(self.gap)
+
+    def update(self, gap: Tensor, bound: Tensor, w: Tensor, multipliers: Tensor) -> None:
+        # While no weights have positive margins, the better multipliers prove more.
+        better = (gap < self.gap) | (self.gap.isinf() & (bound > self.bound))
+        # Far from the optimum the gap is 1 or more for many steps while the iterates get better.
+        self.age = torch.where(better | (gap > 0.1), 0, self.age + 1)
+        self.gap = torch.where(better, gap, self.gap)
+        self.bound = torch.where(better, bound, self.bound)
+        self.w = torch.where(better[..., None], w, self.w)
+        self.multipliers = torch.where(better[..., None], multipliers, self.multipliers)
+
+
+class _NewtonStep:
+    """The linearised optimality conditions at one iterate, factorised."""
+
+    def __init__(
+        self, A: Constraints, psi: LpPotential, w: Tensor, multipliers: Tensor, slack: Tensor,
+        damping: Tensor,
+    ) -> None:  # fmt: skip
+        self.A, self.psi = A, psi
+        self.w, self.multipliers, self.slack = w, multipliers, slack
+        self.dual = A.pull(multipliers)
+        self.flex, self.miss = _linearised(psi, w, self.dual, damping)
+        self.shortfall = A.bound + slack - A.margins(w + self.miss)
+        gram = A.gram(self.flex)
+        diagonal = gram.diagonal(dim1=-2, dim2=-1)
+        diagonal += slack / multipliers + 1e-14 * diagonal
+        self.factor, _ = torch.linalg.cholesky_ex(gram)
+
+    def predict_and_correct(self) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Return the step length and the step in multipliers, slack and w."""
+        products = self.multipliers * self.slack
+        mean = products.mean(-1, keepdim=True)
+        d_multipliers, d_slack = self._solve(torch.zeros_like(products))
+        length = self._to_boundary(d_multipliers, d_slack)
+        reached = (self.multipliers + length * d_multipliers) * (self.slack + length * d_slack)
+        centring = (reached.mean(-1, keepdim=True) / mean).clamp_min(0) ** 3
+        d_multipliers, d_slack = self._solve(centring * mean - d_multipliers * d_slack)
+        length = 0.99 * self._to_boundary(d_multipliers, d_slack)
+        d_dual = self.A.pull(d_multipliers)
+        d_w = self.flex * d_dual + self.miss
+        return self._near_mirror(length, d_w, d_dual), (d_multipliers, d_slack, d_w)
+
+    def _solve(self, products: Tensor) -> tuple[Tensor, Tensor]:
+        """The steps that would bring the products of multiplier and slack to those given."""
+        offset = products / self.multipliers - self.slack
+        right = (self.shortfall + offset)[..., None]
+        d_multipliers = torch.cholesky_solve(right, self.factor)[..., 0]
+        return d_multipliers, offset - self.slack / self.multipliers * d_multipliers
+
+    def _to_boundary(self, d_multipliers: Tensor, d_slack: Tensor) -> Tensor:
+        """The longest step up to 1 that keeps multipliers and slacks nonnegative."""
+        ratio = torch.cat((-d_multipliers / self.multipliers, -d_slack / self.slack), -1)
+        return 1 / ratio.amax(-1, keepdim=True).clamp_min(1)
+
+    def _near_mirror(self, length: Tensor, d_w: Tensor, d_dual: Tensor) -> Tensor:
+        """Shorten the step until w stays near the mirror image of the multipliers.
+
+        The closer complementarity is, the nearer; else one entry of w that crosses 0, where the map
+        bends without bound, can throw the iterates back and forth for ever.
+        """
+        left = (self.multipliers * self.slack).sum(-1, True) / self.multipliers.sum(-1, True)
+        limit = (_NEAR[1] * left).clamp(1e-8, _NEAR[0])
+        limit = torch.maximum(limit, self._distance(self.w, self.dual))
+        for _ in range(20):
+            far = self._distance(self.w + length * d_w, self.dual + length * d_dual) > limit
+            if not far.any():
+                break
+            length = torch.where(far, 0.6 * length, length)
+        return length
+
+    def _distance(self, w: Tensor, dual: Tensor) -> Tensor:
+        """Relative distance of w from the mirror image, on the side where the map is smooth."""
+        psi = self.psi
+        if psi.p <= 2:
+            image = psi.inverse(dual)
+            return psi.norm(image - w, -1, True) / psi.norm(image, -1, True)
+        return psi.dual_norm(psi.mirror(w) - dual, -1, True) / psi.dual_norm(dual, -1, True)
+
+
+def _linearised(
+    psi: LpPotential, w: Tensor, dual: Tensor, damping: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return h and r such that dw = h d(dual) + r restores w = inverse(dual) to first order.
+
+    The map is linearised on the side where it is smooth: inverse for p <= 2, mirror for p > 2.
+    There entries of w near 0 have next to no curvature and would move without bound, hence the
+    damping.
+    """
+    if psi.p <= 2:
+        return LpPotential(psi.q).curvature(dual), psi.inverse(dual) - w
+    curvature = psi.curvature(w)
+    h = 1 / (curvature + damping * curvature.amax(-1, keepdim=True))
+    return h, h * (dual - psi.mirror(w))
+
+
+def _adapt(damping: Tensor, length: Tensor) -> Tensor:
+    """Damp more after a short step, less after a long one."""
+    factor = torch.where(length < 0.2, 10.0, torch.where(length > 0.6, 0.1, 1.0))
+    return (factor * damping).clamp(_DAMPING[0], _DAMPING[2])

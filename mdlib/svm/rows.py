@@ -1,0 +1,158 @@
+"""From a problem to its constraints and back: shapes, padding, names, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdlib.attention import AttentionProblem
+from mdlib.svm.constraints import SampleConstraints, TokenConstraints
+from mdlib.svm.solution import Solution
+
+
+class TokenRows:
+    """The constraints of an attention SVM, with the batch axes made one.
+
+    ``tokens`` and ``required`` broadcast against the problem, so that one problem may be asked
+    about many selections.
+    """
+
+    def __init__(self, problem: AttentionProblem, tokens: Tensor, required: Tensor | None) -> None:
+        X, z = problem.X.double(), problem.z.double()
+        n, T, d = X.shape[-3:]
+        there = problem.margins(X.new_zeros(d, d), tokens).isfinite()  # checks the tokens too
+        tokens = torch.as_tensor(tokens, device=X.device).long()
+        required = _checked_required(required, n, X.device)
+        self.batch = torch.broadcast_shapes(there.shape[:-2], required.shape[:-1])  # type: ignore[no-untyped-call]
+
+        def one_axis(x: Tensor, axes: int) -> Tensor:
+            shape = x.shape[x.ndim - axes :]
+            return x.expand(*self.batch, *shape).reshape(-1, *shape)
+
+        X, there = one_axis(X, 3), one_axis(there, 2)
+        z, tokens, required = one_axis(z, 2), one_axis(tokens, 1), one_axis(required, 1)
+        self.T = T
+        position = torch.arange(T - 1, device=X.device)
+        self.tokens = tokens[..., None]
+        self.others = position + (position >= self.tokens)  # every token but the chosen one
+        lead = _gather(X, self.tokens) - _gather(X, self.others)
+        there = there.gather(-1, self.others)
+        empty = ~(lead.any(-1) & z.any(-1)[..., None])
+        self._refuse(there & required[..., None] & empty, z)
+        bound = torch.where(there & ~empty, required[..., None].double(), -1.0)
+        self._refuse_idle(bound)
+        self.constraints = TokenConstraints(lead * there[..., None], z, bound)
+
+    def _refuse(self, wrong: Tensor, z: Tensor) -> None:
+        """Raise for the first margin that no W can give."""
+        for b, i, t in wrong.nonzero()[:1].tolist():
+            if not z[b, i].any():
+                raise ValueError(f"the query of {self._input(b, i)} is zero, so W cannot reach it")
+            raise ValueError(
+                f"{self._input(b, i)} has token {self.others[b, i, t]} equal to its chosen token "
+                f"{self.tokens[b, i, 0]}: no W tells them apart. Remove one, or mask it"
+            )
+
+    def _refuse_idle(self, bound: Tensor) -> None:
+        """Raise for the first problem without a margin to reach; its solution would be W = 0."""
+        for b in (~(bound == 1).flatten(1).any(1)).nonzero()[:1, 0].tolist():
+            which = f"problem {b}" if self.batch else "the problem"
+            raise ValueError(
+                f"{which} asks for no margin (one token an input, or none required): W = 0 solves "
+                "it, and 0 has no direction"
+            )
+
+    def _input(self, b: int, i: int) -> str:
+        return f"problem {b}, input {i}" if self.batch else f"input {i}"
+
+    def name(self, b: int, row: int) -> str:
+        """Name the constraint of a row: its input and token."""
+        i, t = divmod(row, self.T - 1)
+        return f"{self._input(b, i)}, token {self.others[b, i, t]}"
+
+    def restore(self, solution: Solution) -> Solution:
+        """Give a solution the shape that was asked for."""
+        d = self.constraints.z.shape[-1]
+        n = self.tokens.shape[-2]
+
+        def spread(x: Tensor, fill: float) -> Tensor:
+            full = x.new_full((len(x), n, self.T), fill)
+            full = full.scatter(-1, self.others, x.reshape(len(x), n, -1))
+            return full.reshape(*self.batch, n, self.T)
+
+        return replace(
+            _in_shape(solution, self.batch),
+            weights=solution.weights.reshape(*self.batch, d, d),
+            margins=spread(solution.margins, torch.inf),
+            multipliers=spread(solution.multipliers, 0.0),
+            support=spread(solution.support, False),
+        )
+
+
+class SampleRows:
+    """The constraints of a classifier's SVM, with the batch axes made one."""
+
+    def __init__(self, features: Any, labels: Any) -> None:
+        x = _float64("features", features)
+        if x.ndim < 2 or 0 in x.shape[-2:]:
+            raise ValueError(f"features must have shape (..., n, d), got {tuple(x.shape)}")
+        y = _float64("labels", labels).to(x.device)
+        if y.shape != x.shape[:-1]:
+            wanted = tuple(x.shape[:-1])
+            raise ValueError(f"labels must have shape {wanted}, got {tuple(y.shape)}")
+        self.batch = x.shape[:-2]
+        rows = (y[..., None] * x).reshape(-1, *x.shape[-2:])
+        for b, i in (y.reshape(rows.shape[:-1]).abs() != 1).nonzero()[:1].tolist():
+            label = y.reshape(rows.shape[:-1])[b, i]
+            raise ValueError(f"{self.name(b, i)} has a label other than -1 or +1 ({label:g})")
+        for b, i in (~rows.any(-1)).nonzero()[:1].tolist():
+            raise ValueError(f"{self.name(b, i)} is all zeros, so its margin is 0 for every v")
+        self.constraints = SampleConstraints(rows)
+
+    def name(self, b: int, row: int) -> str:
+        """Name the constraint of a row: its input."""
+        return f"problem {b}, input {row}" if self.batch else f"input {row}"
+
+    def restore(self, solution: Solution) -> Solution:
+        """Give a solution the shape that was asked for."""
+        return replace(
+            _in_shape(solution, self.batch),
+            **{
+                name: getattr(solution, name).reshape(*self.batch, -1)
+                for name in ("weights", "margins", "multipliers", "support")
+            },
+        )
+
+
+def _checked_required(required: Tensor | None, n: int, device: torch.device) -> Tensor:
+    if required is None:
+        return torch.ones(n, dtype=torch.bool, device=device)
+    required = torch.as_tensor(required, device=device)
+    if required.dtype != torch.bool:
+        raise TypeError(f"required must be boolean, got {required.dtype}; use .bool()")
+    if required.shape[-1:] != (n,):
+        raise ValueError(f"required must have shape (..., {n}), got {tuple(required.shape)}")
+    return required
+
+
+def _float64(name: str, x: Any) -> Tensor:
+    tensor = (x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))).double()
+    if not tensor.isfinite().all():
+        where = tuple((~tensor.isfinite()).nonzero()[0].tolist())
+        raise ValueError(f"{name} must be finite, got {tensor[where]:g} at {where}")
+    return tensor
+
+
+def _gather(X: Tensor, index: Tensor) -> Tensor:
+    """Return the tokens X[b, i, index[b, i, :]]."""
+    return X.gather(-2, index[..., None].expand(*index.shape, X.shape[-1]))
+
+
+def _in_shape(solution: Solution, batch: tuple[int, ...]) -> Solution:
+    """Give the numbers that there is one of a problem the batch axes of the problem."""
+    names = ("norm", "gap", "violation", "stationarity")
+    return replace(solution, **{name: getattr(solution, name).reshape(batch) for name in names})

@@ -1,0 +1,36 @@
+"""The attention SVM as a textbook writes it, handed to cvxpy: one problem, slow, independent."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+
+
+def textbook(
+    lead: np.ndarray, z: np.ndarray, bound: np.ndarray, p: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise ||W||_p subject to lead_it . W z_i >= bound_it; return W and the multipliers.
+
+    The solver is Clarabel, by name: cvxpy's own choice changes with p and with its version.
+
+    Parameters
+    ----------
+    lead : array (n, T - 1, d)
+    z : array (n, d)
+    bound : array (n, T - 1)
+        Constraints with a negative bound are left out.
+    """
+    n, others, d = lead.shape
+    there = bound.ravel() >= 0
+    rows = lead.reshape(n * others, d)[there]
+    queries = np.repeat(z, others, axis=0)[there]
+    W = cp.Variable((d, d))
+    margins = cp.sum(cp.multiply(rows @ W, queries), axis=1)
+    constraint = margins >= bound.ravel()[there]
+    model = cp.Problem(cp.Minimize(cp.pnorm(W, p)), [constraint])
+    model.solve(solver=cp.CLARABEL)
+    if W.value is None:
+        raise cp.SolverError(f"Clarabel ended with status {model.status!r}")
+    multipliers = np.zeros(n * others)
+    multipliers[there] = constraint.dual_value
+    return W.value, multipliers
