@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from mdlib.data.toy import gaussian_tokens
+from mdlib.gradient import RiskGradient
 from mdlib.losses import loss_named
 
 
@@ -246,7 +247,8 @@ class AttentionProblem:
 
         The textbook sum over all t subtracts numbers that agree in every digit once s rounds to 1;
         this one has no such pair. The logarithms of s and of the loss's slope are carried, and the
-        largest is taken out as c, so that G neither under- nor overflows.
+        largest is taken out as c, so that G neither under- nor overflows. To ask at many W, as a
+        descent does, prepare a `RiskGradient` once.
 
         Arguments and errors are those of `risk`.
 
@@ -262,24 +264,44 @@ class AttentionProblem:
         >>> bool(G.abs().max() > 1e-3), bool(c < -10_000)
         (True, True)
         """
-        values, log_attention = _broadcast(
-            self._values(v) * self.y[..., None], self.logits(W).log_softmax(-1)
-        )
-        top = log_attention.argmax(-1, keepdim=True)
-        others = log_attention.scatter(-1, top, -torch.inf)
-        lead = values - values.gather(-1, top)
-        mean_lead = (others.exp() * lead).sum(-1, keepdim=True)
-        above_mean = lead - mean_lead  # gamma_it - m_i, from differences to the top token only
-        margin = (values.gather(-1, top) + mean_lead)[..., 0]
-        log_weight = others + loss_named(loss).log_slope(margin)[..., None]
-        log_weight = log_weight + above_mean.abs().log()
-        log_scale = log_weight.amax((-2, -1))
-        log_scale = torch.where(log_scale.isfinite(), log_scale, 0.0)  # -inf: no second token
-        weight = -(log_weight - log_scale[..., None, None]).exp() * above_mean.sign()
-        weight = weight.scatter(-1, top, -weight.sum(-1, keepdim=True))
-        pull = (weight[..., None, :] @ self.X)[..., 0, :]
-        n = self.y.shape[-1]
-        return pull.mT @ self.z / n, log_scale
+        W = self._weight("W", W, 2)
+        gradient = RiskGradient(self, v, loss, W.shape[:-2])
+        G, log_scale = gradient(gradient.flat(W))
+        log_scale = log_scale[:, 0, 0].where(G.flatten(1).any(-1), 0.0)
+        return G.view(*gradient.batch, *W.shape[-2:]), log_scale.view(gradient.batch)
+
+    def is_locally_optimal(self, tokens: Tensor, v: Tensor, p: float) -> Tensor:
+        r"""Return whether a selection is locally optimal (the paper's Definition 2), bool (...).
+
+        It is when the chosen token of every input has a higher score than each of the support
+        tokens, those whose constraint :math:`(X_{i\alpha_i} - X_{it})^\top W z_i \ge 1` is tight at
+        the solution of the l_p-AttSVM. The tokens further away do not matter.
+
+        Parameters
+        ----------
+        tokens : integer Tensor (..., n)
+        v : Tensor (..., d)
+        p : float
+
+        Raises
+        ------
+        InfeasibleError
+            If no W selects these tokens; see `mdlib.attention_svm`.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> problem.is_locally_optimal(problem.optimal_tokens(v), v, p=2)
+        tensor(True)
+        >>> problem.is_locally_optimal(problem.scores(v).argmin(-1), v, p=2)
+        tensor(False)
+        """
+        from mdlib.svm import attention_svm  # a floor above: it is built on this class
+
+        support = attention_svm(self, tokens, p).support
+        scores = self.scores(v)
+        scores, chosen = _broadcast(scores, self._chosen(tokens))
+        return (~support | (scores < scores.gather(-1, chosen))).all(-1).all(-1)
 
     def _values(self, v: Tensor) -> Tensor:
         """v.X_it for every token, padding included."""

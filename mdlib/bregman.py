@@ -118,6 +118,14 @@ class _Entrywise(torch.autograd.Function):
         return _times(grads[0], ctx.slope(x)), None, None
 
 
+def entrywise(x: Tensor, f: Map, slope: Map) -> Tensor:
+    """Apply ``f`` entry by entry, with ``slope`` as its gradient where gradients are recorded."""
+    if not torch.is_grad_enabled():
+        return f(x)  # autograd's bookkeeping takes longer than f of a small x
+    y: Tensor = _Entrywise.apply(x, f, slope)  # type: ignore[no-untyped-call]
+    return y
+
+
 class _EntrywiseDivergence(torch.autograd.Function):
     """The divergence of each entry, with the gradients of its definition."""
 
@@ -200,7 +208,7 @@ class SeparablePotential(Potential):
 
     def _entrywise(self, x: Tensor, f: Map, slope: Map, *dim: Dim) -> Tensor:
         wide = torch.promote_types(self._checked(x).dtype, torch.float32)
-        y: Tensor = _Entrywise.apply(x.to(wide), f, slope)  # type: ignore[no-untyped-call]
+        y = entrywise(x.to(wide), f, slope)
         return (y.sum(*dim) if dim else y).to(x.dtype)
 
 

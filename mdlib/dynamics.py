@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mdlib.attention import AttentionProblem
+from mdlib.gradient import RiskGradient
 from mdlib.potentials import LpPotential, Potential
 
 _MATRIX = (-2, -1)
@@ -112,38 +113,40 @@ def attention_descent(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     keep = _recorded_steps(record, steps)
-    W = _start(problem, v, W0)
+    W0 = _start(problem, W0)
+    gradient = RiskGradient(problem, v, loss, W0.shape[:-2])
+    W, shape = gradient.flat(W0), (*gradient.batch, *W0.shape[-2:])
     dual = psi.mirror(W)
-    log_time = torch.full(W.shape[:-2], -torch.inf, dtype=W.dtype, device=W.device)
+    log_time = W.new_full((len(W), 1, 1), -torch.inf)
     rows = []
     bar = tqdm(
         range(steps + 1), unit="step", leave=False, disable=_silent(progress, steps), delay=1.0
     )
     for k in bar:
         if k > 0:
-            G, log_scale = problem.scaled_gradient(W, v, loss)
-            step, log_dt = _step(psi, G, log_scale, _rate(lr, k), normalize)
-            dual = dual - step
+            G, log_scale = gradient(W)
+            rate, log_dt = _pace(psi, G, log_scale, _rate(lr, k), normalize)
+            dual = torch.addcmul(dual, rate, G, value=-1)
             W = psi.inverse(dual)
             log_time = torch.logaddexp(log_time, log_dt)
         if k in keep:
             _require_finite(W, k)
-            rows.append((W, problem.risk(W, v, loss), problem.attention(W), log_time))
+            at = W.reshape(shape)
+            risk, attention = problem.risk(at, v, loss), problem.attention(at)
+            rows.append((at, risk, attention, log_time.view(gradient.batch)))
     fields = (torch.stack(column) for column in zip(*rows, strict=True))
     return Trajectory(torch.tensor(sorted(keep)), *fields)
 
 
-def _step(
+def _pace(
     psi: Potential, G: Tensor, log_scale: Tensor, lr: float, normalize: bool
 ) -> tuple[Tensor, Tensor]:
-    """The step in the dual, and the logarithm of the flow time it takes."""
+    """What G is multiplied by to be the step in the dual, and the log of the flow time it takes."""
     if not normalize:
-        return lr * log_scale.exp()[..., None, None] * G, torch.full_like(log_scale, math.log(lr))
-    norm = psi.dual_norm(G, dim=_MATRIX, keepdim=True)
-    still = norm == 0
-    step = torch.where(still, 0.0, lr * G / norm)
-    log_dt = math.log(lr) - log_scale - norm[..., 0, 0].log()
-    return step, torch.where(still[..., 0, 0], -torch.inf, log_dt)
+        return lr * log_scale.exp(), torch.full_like(log_scale, math.log(lr))
+    rate = lr / psi.dual_norm(G, dim=_MATRIX, keepdim=True)
+    rate = rate.nan_to_num(posinf=0.0)  # no gradient: no step, no time
+    return rate, rate.log() - log_scale
 
 
 def _rate(lr: float | Callable[[int], float], k: int) -> float:
@@ -153,14 +156,12 @@ def _rate(lr: float | Callable[[int], float], k: int) -> float:
     return eta
 
 
-def _start(problem: AttentionProblem, v: Tensor, W0: Tensor | None) -> Tensor:
+def _start(problem: AttentionProblem, W0: Tensor | None) -> Tensor:
     d = problem.X.shape[-1]
     W0 = problem.X.new_zeros(d, d) if W0 is None else W0.to(problem.X)
     if W0.shape[-2:] != (d, d):
         raise ValueError(f"W0 must have shape (..., {d}, {d}), got {tuple(W0.shape)}")
-    shapes = problem.X.shape[:-3], v.shape[:-1], W0.shape[:-2]
-    batch = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
-    return W0.expand(*batch, d, d)
+    return W0
 
 
 def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:

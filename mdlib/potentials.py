@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from mdlib.bregman import Dim, Potential, SeparablePotential, remainder
+from mdlib.bregman import Dim, Potential, SeparablePotential, entrywise, remainder
 
 __all__ = ["Hypentropy", "LpPotential", "NegativeEntropy", "Potential", "directional_divergence"]
 
@@ -62,16 +63,16 @@ class LpPotential(SeparablePotential):
                 "p = 1.05 is close to l_1 and p = 20 is close to l_inf"
             )
 
-    @property
+    @cached_property
     def q(self) -> float:
         """The conjugate exponent p / (p - 1)."""
         return 1.0 + self._inverse_power
 
-    @property
+    @cached_property
     def _inverse_power(self) -> float:
         return float(1 / (Fraction(str(self.p)) - 1))
 
-    @property
+    @cached_property
     def _mirror_power(self) -> float:
         return float(Fraction(str(self.p)) - 1)
 
@@ -136,14 +137,17 @@ def _lp_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     if w.numel() == 0:
         return _vector_norm(wide, 1, dim, keepdim).to(w.dtype)  # nothing has norm 0 for every p
     largest = wide.detach().abs().amax(dim=() if dim is None else dim, keepdim=True)
-    largest = torch.where(largest == 0, torch.ones_like(largest), largest)
-    unit = _vector_norm(wide / largest, p, dim, keepdim)
+    unit = _vector_norm(wide / largest.masked_fill(largest == 0, 1.0), p, dim, keepdim)
     return (unit * largest.reshape(unit.shape)).to(w.dtype)
 
 
 def _vector_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(w, p, dim=dim, keepdim=keepdim)
-    return norm
+    """The l_p norm of entries within -1 and 1, one of them at the end (or all of them 0)."""
+    if p in (1, 2, math.inf):
+        norm: Tensor = torch.linalg.vector_norm(w, p, dim=dim, keepdim=keepdim)
+        return norm
+    powers = entrywise(w, lambda u: _power_(u.abs(), p), lambda u: p * _signed_power(u, p - 1))
+    return powers.sum(dim, keepdim).clamp_min(1).pow(1 / p)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Constraints(ABC):
         """Return the l_q norm of each row of A, (..., m)."""
 
     @abstractmethod
-    def __getitem__(self, index: int | slice) -> Constraints:
+    def __getitem__(self, index: int | slice | Tensor) -> Constraints:
         """Return one problem of the batch, or a part of it."""
 
     @abstractmethod
@@ -105,7 +105,7 @@ class TokenConstraints(Constraints):
         norm = LpPotential(q / (q - 1)).dual_norm
         return (norm(self.lead, dim=-1) * norm(self.z, dim=-1)[..., None]).flatten(-2)
 
-    def __getitem__(self, index: int | slice) -> TokenConstraints:
+    def __getitem__(self, index: int | slice | Tensor) -> TokenConstraints:
         """Return one problem of the batch, or a part of it."""
         bound = self.bound.reshape(self.lead.shape[:-1])
         return TokenConstraints(self.lead[index], self.z[index], bound[index])
@@ -149,7 +149,7 @@ class SampleConstraints(Constraints):
         """Return the l_q norm of each row, (..., n)."""
         return LpPotential(q / (q - 1)).dual_norm(self.rows, dim=-1)
 
-    def __getitem__(self, index: int | slice) -> SampleConstraints:
+    def __getitem__(self, index: int | slice | Tensor) -> SampleConstraints:
         """Return one problem of the batch, or a part of it."""
         return SampleConstraints(self.rows[index])
 

@@ -30,27 +30,30 @@ _DAMPING = 1e-12, 1e-8, 1e-1  # least, first, most
 def interior_point(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
     """Return weights and multipliers whose relative gap is at most ``tol``, or the best found.
 
-    A problem is left as infeasible once its dual bound on the norm exceeds ``limit`` (...).
+    A has one batch axis. Problems leave the batch as they are solved; one is left as infeasible
+    once its dual bound on the norm exceeds its ``limit``.
     """
     psi = LpPotential(p)
-    multipliers = scale_to_optimum(A, psi, (A.bound >= 0).to(A.bound))
+    multipliers = scale_to_optimum(A, psi, torch.ones_like(A.bound))
     w = psi.inverse(A.pull(multipliers))
     slack = (A.margins(w) - A.bound).clamp_min(0.5)
-    damping = torch.full_like(w[..., :1], _DAMPING[1])
+    damping = torch.full_like(w[:, :1], _DAMPING[1])
     best = _Best(w, multipliers)
+    open_ = torch.arange(len(w), device=w.device)  # which problems are still being worked on
     for _ in range(_STEPS):
         gap, bound = relative_gap(A, psi, w, multipliers)
-        best.update(gap, bound, w, multipliers)
-        running = (best.gap > tol) & (bound < limit) & (best.age < _PATIENCE)
-        if not running.any():
+        best.update(open_, gap, bound, w, multipliers)
+        going = (best.gap[open_] > tol) & (bound < limit) & (best.age[open_] < _PATIENCE)
+        if not going.all():
+            A = A[going]
+            w, multipliers, slack = w[going], multipliers[going], slack[going]
+            damping, limit, open_ = damping[going], limit[going], open_[going]
+        if not len(open_):
             break
         newton = _NewtonStep(A, psi, w, multipliers, slack, damping)
-        length, step = newton.predict_and_correct()
-        moving = running[..., None]
-        multipliers, slack, w = (
-            torch.where(moving, x + length * dx, x)
-            for x, dx in zip((multipliers, slack, w), step, strict=True)
-        )
+        length, (d_w, d_multipliers, d_slack) = newton.predict_and_correct()
+        w, slack = w + length * d_w, slack + length * d_slack
+        multipliers = multipliers + length * d_multipliers
         damping = _adapt(damping, length)
     return best.w, best.multipliers
 
@@ -59,20 +62,24 @@ class _Best:
     """The iterate with the smallest gap of each problem, and for how many steps it has stood."""
 
     def __init__(self, w: Tensor, multipliers: Tensor) -> None:
-        self.w, self.multipliers = w, multipliers
-        self.gap = torch.full_like(w[..., 0], torch.inf)
+        self.w, self.multipliers = w.clone(), multipliers.clone()
+        self.gap = torch.full_like(w[:, 0], torch.inf)
         self.bound = torch.zeros_like(self.gap)
         self.age = torch.zeros_like(self.gap)
 
-    def update(self, gap: Tensor, bound: Tensor, w: Tensor, multipliers: Tensor) -> None:
+    def update(
+        self, problems: Tensor, gap: Tensor, bound: Tensor, w: Tensor, multipliers: Tensor
+    ) -> None:
+        """Take what is better for these problems."""
+        gap_before = self.gap[problems]
         # While no weights have positive margins, the better multipliers prove more.
-        better = (gap < self.gap) | (self.gap.isinf() & (bound > self.bound))
+        better = (gap < gap_before) | (gap_before.isinf() & (bound > self.bound[problems]))
         # Far from the optimum the gap is 1 or more for many steps while the iterates get better.
-        self.age = torch.where(better | (gap > 0.1), 0, self.age + 1)
-        self.gap = torch.where(better, gap, self.gap)
-        self.bound = torch.where(better, bound, self.bound)
-        self.w = torch.where(better[..., None], w, self.w)
-        self.multipliers = torch.where(better[..., None], multipliers, self.multipliers)
+        age = torch.where(better | (gap > 0.1), 0.0, self.age[problems] + 1)
+        self.age[problems] = age
+        where = problems[better]
+        self.gap[where], self.bound[where] = gap[better], bound[better]
+        self.w[where], self.multipliers[where] = w[better], multipliers[better]
 
 
 class _NewtonStep:
@@ -93,7 +100,7 @@ class _NewtonStep:
         self.factor, _ = torch.linalg.cholesky_ex(gram)
 
     def predict_and_correct(self) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return the step length and the step in multipliers, slack and w."""
+        """Return the step length and the step in w, multipliers and slack."""
         products = self.multipliers * self.slack
         mean = products.mean(-1, keepdim=True)
         d_multipliers, d_slack = self._solve(torch.zeros_like(products))
@@ -104,7 +111,7 @@ class _NewtonStep:
         length = 0.99 * self._to_boundary(d_multipliers, d_slack)
         d_dual = self.A.pull(d_multipliers)
         d_w = self.flex * d_dual + self.miss
-        return self._near_mirror(length, d_w, d_dual), (d_multipliers, d_slack, d_w)
+        return self._near_mirror(length, d_w, d_dual), (d_w, d_multipliers, d_slack)
 
     def _solve(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """The steps that would bring the products of multiplier and slack to those given."""

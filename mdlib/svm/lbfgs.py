@@ -15,6 +15,7 @@ where it starts. There the difference is a Bregman divergence of the conjugate p
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -39,13 +40,16 @@ def lbfgs(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, 
     psi = LpPotential(p)
     start = (A.bound >= 0).to(A.bound)
     multipliers = _from_far(A, psi, scale_to_optimum(A, psi, start))
+
+    def done(multipliers: Tensor) -> bool:
+        gap, bound = relative_gap(A, psi, psi.inverse(A.pull(multipliers)), multipliers)
+        return bool(gap <= tol) or bool(bound >= limit)
+
     for _ in range(_ROUNDS):
-        w = psi.inverse(A.pull(multipliers))
-        gap, bound = relative_gap(A, psi, w, multipliers)
-        if gap <= tol or bound >= limit:
+        if done(multipliers):
             break
-        multipliers = _from_near(A, psi, multipliers)
-    return w, multipliers
+        multipliers = _from_near(A, psi, multipliers, done)
+    return psi.inverse(A.pull(multipliers)), multipliers
 
 
 def _from_far(A: Constraints, psi: LpPotential, start: Tensor) -> Tensor:
@@ -61,7 +65,9 @@ def _from_far(A: Constraints, psi: LpPotential, start: Tensor) -> Tensor:
     return _minimise(value_and_gradient, start * scale, steps=5 * _STEPS, ftol=1e-12)
 
 
-def _from_near(A: Constraints, psi: LpPotential, near: Tensor) -> Tensor:
+def _from_near(
+    A: Constraints, psi: LpPotential, near: Tensor, done: Callable[[Tensor], bool]
+) -> Tensor:
     """Minimise the dual itself, its value measured from the start."""
     near = scale_to_optimum(A, psi, near)
     conjugate = LpPotential(psi.q)
@@ -73,22 +79,28 @@ def _from_near(A: Constraints, psi: LpPotential, near: Tensor) -> Tensor:
         value = conjugate.divergence(dual, dual_there) + slope_there @ (multipliers - near)
         return value, A.margins(psi.inverse(dual)) - A.bound
 
-    return _minimise(value_and_gradient, near, steps=_STEPS, ftol=0.0)
+    return _minimise(value_and_gradient, near, steps=_STEPS, ftol=0.0, done=done)
 
 
 def _minimise(
     value_and_gradient: Callable[[Tensor], tuple[Tensor, Tensor]],
-    start: Tensor, steps: int, ftol: float,
+    start: Tensor, steps: int, ftol: float, done: Callable[[Tensor], bool] | None = None,
 ) -> Tensor:  # fmt: skip
-    unit = start.mean()  # the first step of L-BFGS-B takes variables to be of size 1
+    """Run L-BFGS-B on nonnegative multipliers, asking every tenth step whether it is done."""
+    unit = start.mean()  # the first step takes variables to be of size 1
+    taken = itertools.count(1)
 
     def call(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = value_and_gradient(torch.from_numpy(x).to(start) * unit)
         return (value / unit).item(), gradient.cpu().numpy()
 
+    def look(x: np.ndarray) -> None:
+        if done and next(taken) % 10 == 0 and done(torch.from_numpy(x).to(start) * unit):
+            raise StopIteration
+
     found = minimize(
         call, (start / unit).cpu().numpy(), jac=True, method="L-BFGS-B",
-        bounds=[(0, None)] * len(start),
+        bounds=[(0, None)] * len(start), callback=look,
         options={"maxcor": _MEMORY, "maxiter": steps, "ftol": ftol, "gtol": 0.0},
     )  # fmt: skip
     return torch.from_numpy(found.x).to(start) * unit

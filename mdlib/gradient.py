@@ -1,0 +1,105 @@
+"""RiskGradient: the gradient of the risk in W, exact however far softmax saturates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mdlib.losses import loss_named
+
+if TYPE_CHECKING:  # attention.py stands on this file
+    from mdlib.attention import AttentionProblem
+
+
+class RiskGradient:
+    r"""The gradient of the risk in W for a fixed decoder, at one W after another.
+
+    What does not change with W is worked out once and laid out for the loop of a descent, which
+    asks thousands of times; `AttentionProblem.scaled_gradient` asks once and states the formula.
+    All leading axes are one axis of B problems here.
+
+    Parameters
+    ----------
+    problem : AttentionProblem
+    v : Tensor (..., d)
+    loss : {"logistic", "exponential", "linear"}
+    batch : shape
+        The leading axes of the weights to come.
+
+    Attributes
+    ----------
+    batch : torch.Size
+        The leading axes of problem, v and W, broadcast; B is their product.
+
+    Examples
+    --------
+    >>> from mdlib import AttentionProblem
+    >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=range(1, 4))
+    >>> gradient = RiskGradient(problem, v)
+    >>> W = gradient.flat(torch.zeros(10, 10, dtype=torch.float64))
+    >>> G, log_scale = gradient(W)
+    >>> G.shape, log_scale.shape
+    (torch.Size([3, 10, 10]), torch.Size([3, 1, 1]))
+    >>> torch.allclose(G * log_scale.exp(), problem.gradient(W, v))
+    True
+    """
+
+    def __init__(
+        self,
+        problem: AttentionProblem,
+        v: Tensor,
+        loss: str = "logistic",
+        batch: Sequence[int] = (),
+    ) -> None:
+        self._log_slope = loss_named(loss).log_slope
+        self._lowest = torch.finfo(problem.X.dtype).min
+        values = problem._values(v) * problem.y[..., None]
+        self.batch = torch.broadcast_shapes(values.shape[:-2], batch)  # type: ignore[no-untyped-call]
+        self._values = self.flat(values)
+        self._mask = None if problem.mask is None else self.flat(problem.mask)
+        self._z = self.flat(problem.z)
+        self._minus_z = self._z / -self._z.shape[1]  # the mean over inputs; a loss slopes down
+        self._X = self.flat(problem.X, axes=3).flatten(0, 1)
+        self._XT = self._X.mT.contiguous()  # a product along the rows takes half the time
+
+    def flat(self, tensor: Tensor, axes: int = 2) -> Tensor:
+        """Broadcast all but the last axes of a tensor to `batch`, and join them into one."""
+        last = tensor.shape[-axes:]
+        return tensor.expand(*self.batch, *last).reshape(-1, *last)
+
+    def __call__(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Return G (B, d, d) and c (B, 1, 1) for W (B, d, d), the gradient being exp(c) G.
+
+        Where each input's tokens all score alike, G is 0 and c the lowest number there is.
+        """
+        logits = self._logits(W)
+        best, top = logits.max(-1, keepdim=True)
+        below = logits - best
+        odds = below.exp()  # softmax, but for its denominator
+        total = odds.sum(-1, keepdim=True)
+        top_value = self._values.gather(-1, top)
+        lead = self._values - top_value
+        # s_t (gamma_t - m) = s_t lead_t - s_t sum_u s_u lead_u: nothing cancels here. The top token
+        # leads itself by 0, as does one that ties with it: the others set the scale.
+        log_pull = lead.abs().log() + below
+        nearest = log_pull.amax(-1, keepdim=True).clamp(min=self._lowest)  # -inf: all scores equal
+        pull = (log_pull - nearest).exp().copysign(lead)
+        mean_pull = pull.sum(-1, keepdim=True) / total
+        margin = torch.addcmul(top_value, nearest.exp(), mean_pull)
+        log_size = nearest + self._log_slope(margin) - total.log()
+        log_scale = log_size.amax(-2, keepdim=True)
+        weight = torch.addcmul(pull, odds, mean_pull, value=-1)
+        return self._sum(weight, (log_size - log_scale).exp()), log_scale
+
+    def _logits(self, W: Tensor) -> Tensor:
+        queries = torch.bmm(self._z, W.mT).view(-1, W.shape[-1], 1)
+        logits = torch.bmm(self._X, queries).view_as(self._values)
+        return logits if self._mask is None else logits.where(self._mask, -torch.inf)
+
+    def _sum(self, weight: Tensor, size: Tensor) -> Tensor:
+        """Return -1/n sum_i size_i (sum_t weight_it X_it) z_i^T."""
+        tokens = torch.bmm(self._XT, weight.view(-1, weight.shape[-1], 1)).view_as(self._z)
+        return torch.bmm((tokens * size).mT, self._minus_z)
