@@ -43,7 +43,7 @@ class TokenRows:
         there = there.gather(-1, self.others)
         empty = ~(lead.any(-1) & z.any(-1)[..., None])
         self._refuse(there & required[..., None] & empty, z)
-        bound = torch.where(there & ~empty, required[..., None].double(), -1.0)
+        bound = torch.where(there, required[..., None].double(), -1.0)
         self._refuse_idle(bound)
         self.constraints = TokenConstraints(lead * there[..., None], z, bound)
 

@@ -140,15 +140,14 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float = 1e-8) -> S
 
 def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
     """Solve a batch (first axis) in units in which the longest row of A has norm 1."""
-    unit = 1 / A.row_norms(LpPotential(p).q).amax(-1)
-    A = A.scaled(unit)
+    A = A.scaled(1 / A.row_norms(LpPotential(p).q).amax(-1))
     w, multipliers = _each(A, p, tol)
     if p > 2 and (~(A.margins(w) > 0) & A.required).any():
         # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
         proof = _each(A, 2.0, tol)[1]
         proved = lower_bound(A, LpPotential(p), proof) >= _hopeless(A, p)
         multipliers = torch.where(proved[:, None], proof, multipliers)
-    return w * unit[:, None], multipliers
+    return w, multipliers  # certify scales both
 
 
 def _each(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,9 @@ from mdlib import (
     classifier_svm,
 )
 from mdlib.svm import solve
+from mdlib.svm.constraints import TokenConstraints
+from mdlib.svm.duality import relative_gap
+from mdlib.svm.solution import certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
 SEEDS = range(1, 41)
@@ -66,6 +69,14 @@ def test_a_batch_of_paper_problems_is_certified_and_stationary(p):
     share = solution.multipliers / solution.multipliers.amax((-2, -1), keepdim=True)
     slack = (margins - 1).where(margins.isfinite(), 0.0)
     assert (share * slack).max() < 1e-6
+    assert torch.equal(solution.support, share > 1e-5)
+
+
+@pytest.mark.parametrize(("seed", "p"), [(533, 8), (486, 1.05)])
+def test_an_entry_that_crosses_zero_does_not_throw_the_steps_about(seed, p):
+    """Two problems on which Newton steps of fixed reach went round in circles for ever."""
+    problem, v = AttentionProblem.random(6, 8, 10, seed=seed)
+    assert abs(attention_svm(problem, problem.optimal_tokens(v), p).gap) <= 1e-8
 
 
 @pytest.mark.parametrize("p", [1.1, 1.5, 1.75, 2, 3, 4, 8])
@@ -205,6 +216,14 @@ def test_padding_changes_nothing(p):
         torch.testing.assert_close(padded.W, same.W, rtol=1e-4, atol=1e-6)
 
 
+def test_padding_does_not_bind():
+    """The chosen logit is negative: a padding token taken for zeros would get in the way."""
+    X = torch.tensor([[[-3.0], [-4.0], [0.0]]])
+    mask = torch.tensor([[True, True, False]])
+    solution = attention_svm(AttentionProblem(X, [1], [[1.0]], mask), torch.tensor([0]), 2)
+    assert solution.W.item() == pytest.approx(1)
+
+
 def test_an_input_with_one_real_token_asks_for_nothing():
     problem, v = AttentionProblem.random(3, 4, 6, seed=1)
     tokens = problem.optimal_tokens(v)
@@ -274,6 +293,31 @@ def test_a_token_equal_to_the_chosen_one_is_fine_where_no_margin_is_needed():
     assert attention_svm(twin, tokens, 2, required=required).gap.abs() <= 1e-8
     with pytest.raises(ValueError, match=rf"input 1 has token {(tokens[1] + 1) % 4} equal to its"):
         attention_svm(twin, tokens, 2)
+
+
+def test_a_negative_margin_that_may_not_be_is_a_violation():
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    lead = torch.tensor([[[[2.0], [-1.0]]]], dtype=torch.float64)
+    A = TokenConstraints(lead, one, torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
+    solution = certify(A, 2, torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 2).double())
+    assert solution.violation.item() == pytest.approx(0.5)
+    gap, _ = relative_gap(A, LpPotential(2), solution.weights, torch.tensor([[1.0, 0.0]]).double())
+    assert gap.item() == pytest.approx(0.5)
+
+
+def test_a_violation_beyond_the_tolerance_is_not_a_solution(monkeypatch):
+    problem, v = AttentionProblem.random(3, 4, 6, seed=1)
+    tokens = problem.optimal_tokens(v)
+    required = torch.tensor([True, False, True])
+    relaxed = attention_svm(problem, tokens, 2, required=required)
+    dropped = attention_svm(
+        AttentionProblem(problem.X[[0, 2]], problem.y[[0, 2]], problem.z[[0, 2]]),
+        tokens[[0, 2]], 2,
+    )  # fmt: skip
+    multipliers = relaxed.multipliers[relaxed.margins.isfinite()][None]
+    monkeypatch.setattr(solve, "_by_dual", lambda *_: (dropped.W.reshape(1, -1), multipliers))
+    with pytest.raises(NotSolvedError, match="violation of"):
+        attention_svm(problem, tokens, 2, required=required, tol=1e-6)
 
 
 # -- the classifier -------------------------------------------------------------------------------
