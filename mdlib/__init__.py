@@ -4,6 +4,7 @@ from mdlib.attention import AttentionProblem
 from mdlib.checks import check_potential
 from mdlib.dynamics import Trajectory, attention_descent
 from mdlib.optim import MirrorDescent
+from mdlib.path import Path, attention_path
 from mdlib.potentials import (
     Hypentropy,
     LpPotential,
@@ -23,10 +24,12 @@ __all__ = [
     "MirrorDescent",
     "NegativeEntropy",
     "NotSolvedError",
+    "Path",
     "Potential",
     "Solution",
     "Trajectory",
     "attention_descent",
+    "attention_path",
     "attention_svm",
     "check_potential",
     "classifier_svm",
