@@ -37,7 +37,7 @@ from mdlib.potentials import LpPotential
 _MEMORY = 15  # steps that Frank-Wolfe remembers
 
 
-class MirrorDescent:
+class ProjectedMirrorDescent:
     """Projected mirror descent. The step size is spectral: the last step's inverse curvature."""
 
     def __init__(self, psi: LpPotential, a: Point) -> None:
@@ -128,9 +128,9 @@ class FrankWolfe:
         return g
 
 
-ROUTES: dict[str, type[FrankWolfe] | type[MirrorDescent]] = {
+ROUTES: dict[str, type[FrankWolfe] | type[ProjectedMirrorDescent]] = {
     "frank-wolfe": FrankWolfe,
-    "mirror": MirrorDescent,
+    "mirror": ProjectedMirrorDescent,
 }
 
 
