@@ -250,7 +250,9 @@ def audit(path):
     text = Path(path).read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     found = [*normalised(text), *links(notebook, Path(path).resolve().parent)]
-    for check in (skeleton, setup_cell, exercises, plain_markdown, outputs, offline):
+    chapter = Path(path).resolve().parent.name != "reference"
+    shape = (skeleton, exercises) if chapter else ()
+    for check in (*shape, setup_cell, plain_markdown, outputs, offline):
         found += check(notebook)
     return found
 

@@ -1,0 +1,29 @@
+"""The ledger: every claim as a function that measures it, a bound, and a verdict.
+
+    >>> from mdlib.claims import CLAIMS, ledger
+    >>> rows = ledger(chapter=2)  # the last expression of a cell: a table
+    >>> rows[0].claim.key, rows[0].holds
+    ('mirror-step', True)
+
+One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
+`optima` (9); `runs` is what they share, `ledger` the form. ``python -m mdlib.claims`` prints all.
+"""
+
+from mdlib.claims import direction, margins, mirror, optima, rate
+from mdlib.claims.ledger import CLAIMS, Claim, Ledger, Measured, Row, claim, ledger, recorded
+
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "Ledger",
+    "Measured",
+    "Row",
+    "claim",
+    "direction",
+    "ledger",
+    "margins",
+    "mirror",
+    "optima",
+    "rate",
+    "recorded",
+]
