@@ -45,3 +45,15 @@ def scale_to_optimum(A: Constraints, psi: LpPotential, multipliers: Tensor) -> T
     factor = (total / norm) ** (psi.p - 1) / norm
     usable = factor.isfinite() & (factor > 0)  # not where A' lambda = 0: that proves infeasibility
     return multipliers * torch.where(usable, factor, 1.0)
+
+
+def mirror_distance(psi: LpPotential, w: Tensor, dual: Tensor) -> Tensor:
+    """Return how far w is from inverse(dual), relative, where the map between them is smooth.
+
+    For p <= 2 the distance of w from inverse(dual) in the l_p norm; for p > 2 that of mirror(w)
+    from the dual in the l_q norm. The other map is infinitely steep at 0.
+    """
+    if psi.p <= 2:
+        image = psi.inverse(dual)
+        return psi.norm(image - w, dim=-1) / psi.norm(image, dim=-1)
+    return psi.dual_norm(psi.mirror(w) - dual, dim=-1) / psi.dual_norm(dual, dim=-1)

@@ -28,6 +28,7 @@ class TokenRows:
         tokens = torch.as_tensor(tokens, device=X.device).long()
         required = _checked_required(required, n, X.device)
         self.batch = torch.broadcast_shapes(there.shape[:-2], required.shape[:-1])  # type: ignore[no-untyped-call]
+        _refuse_empty(self.batch)
 
         def one_axis(x: Tensor, axes: int) -> Tensor:
             shape = x.shape[x.ndim - axes :]
@@ -51,7 +52,9 @@ class TokenRows:
         """Raise for the first margin that no W can give."""
         for b, i, t in wrong.nonzero()[:1].tolist():
             if not z[b, i].any():
-                raise ValueError(f"the query of {self._input(b, i)} is zero, so W cannot reach it")
+                raise ValueError(
+                    f"the query of {self._input(b, i)} is zero, so W cannot reach it: drop it"
+                )
             raise ValueError(
                 f"{self._input(b, i)} has token {self.others[b, i, t]} equal to its chosen token "
                 f"{self.tokens[b, i, 0]}: no W tells them apart. Remove one, or mask it"
@@ -67,30 +70,30 @@ class TokenRows:
             )
 
     def _input(self, b: int, i: int) -> str:
-        return f"problem {b}, input {i}" if self.batch else f"input {i}"
+        return _named(self.batch, b, i)
 
     def name(self, b: int, row: int) -> str:
         """Name the constraint of a row: its input and token."""
         i, t = divmod(row, self.T - 1)
         return f"{self._input(b, i)}, token {self.others[b, i, t]}"
 
+    def per_constraint(self, x: Tensor, fill: float) -> Tensor:
+        """Give numbers of the rows, (B, m), the shape (B, n, T); ``fill`` where there is no row."""
+        n = self.tokens.shape[-2]
+        full = x.new_full((len(x), n, self.T), fill)
+        return full.scatter(-1, self.others, x.reshape(len(x), n, -1))
+
     def restore(self, solution: Solution) -> Solution:
         """Give a solution the shape that was asked for."""
         d = self.constraints.z.shape[-1]
-        n = self.tokens.shape[-2]
-
-        def spread(x: Tensor, fill: float) -> Tensor:
-            full = x.new_full((len(x), n, self.T), fill)
-            full = full.scatter(-1, self.others, x.reshape(len(x), n, -1))
-            return full.reshape(*self.batch, n, self.T)
-
-        return replace(
-            _in_shape(solution, self.batch),
-            weights=solution.weights.reshape(*self.batch, d, d),
-            margins=spread(solution.margins, torch.inf),
-            multipliers=spread(solution.multipliers, 0.0),
-            support=spread(solution.support, False),
+        solution = replace(
+            solution,
+            weights=solution.weights.reshape(-1, d, d),
+            margins=self.per_constraint(solution.margins, torch.inf),
+            multipliers=self.per_constraint(solution.multipliers, 0.0),
+            support=self.per_constraint(solution.support, False),
         )
+        return _with_batch(solution, self.batch)
 
 
 class SampleRows:
@@ -105,27 +108,33 @@ class SampleRows:
             wanted = tuple(x.shape[:-1])
             raise ValueError(f"labels must have shape {wanted}, got {tuple(y.shape)}")
         self.batch = x.shape[:-2]
+        _refuse_empty(self.batch)
         rows = (y[..., None] * x).reshape(-1, *x.shape[-2:])
         for b, i in (y.reshape(rows.shape[:-1]).abs() != 1).nonzero()[:1].tolist():
             label = y.reshape(rows.shape[:-1])[b, i]
             raise ValueError(f"{self.name(b, i)} has a label other than -1 or +1 ({label:g})")
         for b, i in (~rows.any(-1)).nonzero()[:1].tolist():
-            raise ValueError(f"{self.name(b, i)} is all zeros, so its margin is 0 for every v")
+            raise ValueError(
+                f"{self.name(b, i)} is all zeros, so its margin is 0 for every v: drop it"
+            )
         self.constraints = SampleConstraints(rows)
 
     def name(self, b: int, row: int) -> str:
         """Name the constraint of a row: its input."""
-        return f"problem {b}, input {row}" if self.batch else f"input {row}"
+        return _named(self.batch, b, row)
+
+    def per_constraint(self, x: Tensor, fill: float) -> Tensor:
+        """Return numbers of the rows as they are: every input has its row."""
+        return x
 
     def restore(self, solution: Solution) -> Solution:
         """Give a solution the shape that was asked for."""
-        return replace(
-            _in_shape(solution, self.batch),
-            **{
-                name: getattr(solution, name).reshape(*self.batch, -1)
-                for name in ("weights", "margins", "multipliers", "support")
-            },
-        )
+        return _with_batch(solution, self.batch)
+
+
+def _refuse_empty(batch: tuple[int, ...]) -> None:
+    if 0 in batch:
+        raise ValueError(f"the batch is empty: its axes are {tuple(batch)}")
 
 
 def _checked_required(required: Tensor | None, n: int, device: torch.device) -> Tensor:
@@ -152,7 +161,19 @@ def _gather(X: Tensor, index: Tensor) -> Tensor:
     return X.gather(-2, index[..., None].expand(*index.shape, X.shape[-1]))
 
 
-def _in_shape(solution: Solution, batch: tuple[int, ...]) -> Solution:
-    """Give the numbers that there is one of a problem the batch axes of the problem."""
-    names = ("norm", "gap", "violation", "stationarity")
-    return replace(solution, **{name: getattr(solution, name).reshape(batch) for name in names})
+def _named(batch: tuple[int, ...], b: int, i: int) -> str:
+    """Name an input, and its problem if there is a batch."""
+    if not batch:
+        return f"input {i}"
+    where = tuple(map(int, np.unravel_index(b, batch)))
+    return f"problem {where if len(where) > 1 else where[0]}, input {i}"
+
+
+def _with_batch(solution: Solution, batch: tuple[int, ...]) -> Solution:
+    """Replace the one batch axis of all tensors by those of the problem."""
+    shaped: dict[str, Any] = {
+        name: value.reshape((*batch, *value.shape[1:]))
+        for name, value in vars(solution).items()
+        if isinstance(value, Tensor)
+    }
+    return replace(solution, **shaped)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mdlib.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
-from mdlib.svm.duality import lower_bound, scale_to_optimum
+from mdlib.svm.duality import lower_bound, mirror_distance, scale_to_optimum
 
 _SLACK = 1e-7  # a margin this close to its bound is tight
 _ROUNDING = 1e-12  # more than a margin can be off by in float64
@@ -36,18 +36,22 @@ class Solution:
     margins : Tensor, per constraint
         inf where there is no constraint: at the chosen token and at padding.
     multipliers : Tensor, per constraint
-        lambda >= 0 with mirror(weights) = A' lambda; 0 where there is no constraint.
+        lambda >= 0 with mirror(weights) = A' lambda, so that <b, lambda> is norm^p; 0 where there
+        is no constraint.
     support : bool Tensor, per constraint
         True where the constraint is tight: the support tokens of the paper's Definition 2, or the
-        support vectors. At an accuracy of ``gap`` this means that the multiplier, relative to the
-        largest, exceeds what the margin has to spare.
+        support vectors. What the margin has to spare is then below 1e-7, or below the multiplier
+        relative to the largest. A constraint that is tight with multiplier 0 is told apart as
+        finely as the margins are solved for, which is worse for p > 2.
     gap : Tensor (...)
         Relative duality gap: the norm is at most norm * gap above the smallest possible.
     violation : Tensor (...)
-        By how much a margin falls short at most; 0 unless some margins only have to be
-        nonnegative, as scaling cannot repair those.
+        By how much a margin falls short at most. 0, unless some margins only have to be
+        nonnegative: scaling cannot repair those, and the gap may then be a little below 0.
     stationarity : Tensor (...)
-        l_q norm of mirror(weights) - A' lambda, relative to that of mirror(weights).
+        How far the weights are from the mirror image of A' lambda, relative: for p > 2 the l_q norm
+        of mirror(weights) - A' lambda, for p <= 2 the l_p norm of inverse(A' lambda) - weights. The
+        other side of the map is infinitely steep at 0 and would magnify rounding errors.
 
     Examples
     --------
@@ -85,18 +89,20 @@ class InfeasibleError(ValueError):
 
     Attributes
     ----------
-    multipliers : Tensor
+    problem : int
+        Which problem of the batch, its axes flattened; 0 without a batch.
+    multipliers : Tensor, per constraint, of that problem
         Nonnegative, summing to 1 over the required margins, with A' lambda = 0 up to rounding. By
         Farkas' lemma such multipliers exist exactly when no weights do: were there any, then
         1 = <b, lambda> <= <A w, lambda> = <w, A' lambda> = 0.
     bound : float
         1 / ||A' lambda||_q. What is proved in floating-point numbers: no weights of a smaller
-        norm reach the margins.
+        norm reach the margins, and it is 1e8 times what the hardest of them needs alone.
     """
 
-    def __init__(self, message: str, multipliers: Tensor, bound: float) -> None:
+    def __init__(self, message: str, problem: int, multipliers: Tensor, bound: float) -> None:
         super().__init__(message)
-        self.multipliers, self.bound = multipliers, bound
+        self.problem, self.multipliers, self.bound = problem, multipliers, bound
 
 
 class NotSolvedError(RuntimeError):
@@ -115,15 +121,14 @@ def certify(A: Constraints, p: float, w: Tensor, multipliers: Tensor) -> Solutio
     """
     psi = LpPotential(p)
     absent = A.bound < 0
-    w, margins = _to_margin_one(A, w)
-    norm = psi.norm(w, dim=-1)
-    multipliers = multipliers.clamp_min(0).masked_fill(absent, 0.0)
+    w, reached = _to_margin_one(A, w)
+    margins, norm = A.margins(w), psi.norm(w, dim=-1)
+    empty = absent | (A.row_norms(psi.q) == 0)  # pulls nowhere, whatever its multiplier
+    multipliers = multipliers.clamp_min(0).masked_fill(empty, 0.0)
     bound = lower_bound(A, psi, multipliers)
     multipliers = scale_to_optimum(A, psi, multipliers)
     spare = (margins - A.bound).masked_fill(absent, torch.inf)
     share = multipliers / multipliers.amax(-1, keepdim=True)
-    mirror = psi.mirror(w)
-    residual = psi.dual_norm(mirror - A.pull(multipliers), dim=-1) / psi.dual_norm(mirror, dim=-1)
     return Solution(
         weights=w,
         p=psi.p,
@@ -131,14 +136,18 @@ def certify(A: Constraints, p: float, w: Tensor, multipliers: Tensor) -> Solutio
         margins=margins.masked_fill(absent, torch.inf),
         multipliers=multipliers,
         support=(spare < share) | (spare < _SLACK),
-        gap=1 - bound / norm,
+        gap=torch.where(reached, 1 - bound / norm, torch.inf),
         violation=(-spare).amax(-1).clamp_min(0),
-        stationarity=residual,
+        stationarity=mirror_distance(psi, w, A.pull(multipliers)),
     )
 
 
 def _to_margin_one(A: Constraints, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale w until every required margin is at least 1, in whichever order it is summed up."""
-    smallest = A.margins(w).masked_fill(~A.required, torch.inf).amin(-1, keepdim=True)
-    w = w / smallest * (1 + _ROUNDING)
-    return w, A.margins(w)
+    """Scale w until every required margin is at least 1, in whichever order it is summed up.
+
+    Also return whether that can be done: whether all required margins are positive, (...).
+    """
+    smallest = A.margins(w).masked_fill(~A.required, torch.inf).amin(-1)
+    reached = smallest > 0
+    w = w / torch.where(reached, smallest, 1.0)[..., None] * (1 + _ROUNDING)
+    return w, reached

@@ -2,7 +2,6 @@ r"""attention_svm and classifier_svm: max-margin problems in the l_p norm, solve
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,20 @@ from torch import Tensor
 from mdlib.attention import AttentionProblem
 from mdlib.potentials import LpPotential
 from mdlib.svm.constraints import Constraints, TokenConstraints
-from mdlib.svm.duality import lower_bound
+from mdlib.svm.duality import lower_bound, relative_gap
 from mdlib.svm.interior import interior_point
 from mdlib.svm.lbfgs import lbfgs
 from mdlib.svm.rows import SampleRows, TokenRows
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
-Name = Callable[[int, int], str]
-
 _INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
 _WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
+_GOAL = 1e-3  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
 _STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
 
 
+@torch.no_grad()
 def attention_svm(
     problem: AttentionProblem,
     tokens: Tensor,
@@ -52,8 +51,9 @@ def attention_svm(
     p : float
         Exponent of the norm, from 1.05 to 20.
     solver : {"dual", "cvxpy"}
-        "dual" is exact and fast: an interior point method on a whole batch at once and, from some
-        thousands of constraints on, L-BFGS on the dual, which for p above 3 comes less close.
+        "dual" works with one multiplier for each token and is fast: an interior point method on a
+        whole batch at once and, from some thousands of constraints on, L-BFGS on the dual, which
+        for p above 3 comes less close.
         "cvxpy" is the textbook model, for comparison.
     required : bool Tensor (..., n), optional
         False for inputs whose margins only have to be nonnegative: the relaxed problem of the
@@ -72,9 +72,11 @@ def attention_svm(
         If no W sets the tokens apart. It names input and token and carries the certificate.
     NotSolvedError
         If ``tol`` was not reached. It carries what was.
+    cvxpy.SolverError
+        From solver "cvxpy", if it has no answer.
     ValueError
-        For a token equal to the chosen one, a zero query, inputs of one token each, an unknown
-        solver, or a bad shape or p.
+        For a token equal to the chosen one, a zero query, inputs of one token each, an empty
+        batch, an unknown solver, or a bad shape, p or tol.
 
     Examples
     --------
@@ -85,17 +87,17 @@ def attention_svm(
     """
     if solver not in ("dual", "cvxpy"):
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
+    tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
     rows = TokenRows(problem, tokens, required)
     if solver == "dual":
-        tol = 1e-8 if tol is None else tol
         found = _by_dual(rows.constraints, p, tol)
     else:
-        tol = 1e-5 if tol is None else tol
         found = _by_textbook(rows.constraints, p)
-    return rows.restore(_certified(rows.constraints, p, *found, tol, rows.name))
+    return _certified(rows, p, *found, tol)
 
 
-def classifier_svm(features: Any, labels: Any, p: float, tol: float = 1e-8) -> Solution:
+@torch.no_grad()
+def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = None) -> Solution:
     r"""Solve the l_p-SVM: the smallest v that gives every input a margin of 1.
 
     .. math:: \min_v \|v\|_p \quad\text{subject to}\quad y_i\, v^\top x_i \ge 1 \text{ for all } i
@@ -111,8 +113,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float = 1e-8) -> S
         -1 or +1.
     p : float
         Exponent of the norm, from 1.05 to 20.
-    tol : float
-        The relative gap to accept.
+    tol : float, optional
+        The relative gap to accept: 1e-8 unless given.
 
     Returns
     -------
@@ -133,48 +135,74 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float = 1e-8) -> S
     >>> solution.v
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
+    tol = _checked_tol(tol, default=1e-8)
     rows = SampleRows(features, labels)
-    found = _by_dual(rows.constraints, p, tol)
-    return rows.restore(_certified(rows.constraints, p, *found, tol, rows.name))
+    return _certified(rows, p, *_by_dual(rows.constraints, p, tol), tol)
 
 
 def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
     """Solve a batch (first axis) in units in which the longest row of A has norm 1."""
-    A = A.scaled(1 / A.row_norms(LpPotential(p).q).amax(-1))
-    w, multipliers = _each(A, p, tol)
-    if p > 2 and (~(A.margins(w) > 0) & A.required).any():
-        # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
-        proof = _each(A, 2.0, tol)[1]
-        proved = lower_bound(A, LpPotential(p), proof) >= _hopeless(A, p)
-        multipliers = torch.where(proved[:, None], proof, multipliers)
-    return w, multipliers  # certify scales both
-
-
-def _each(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
-    """Solve small problems together, large ones one after the other."""
+    psi = LpPotential(p)
+    A = A.scaled(1 / A.row_norms(psi.q).amax(-1))
     limit = _hopeless(A, p)
     room = _WORKSPACE * (_STEEP if p > 3 else 1)
     if A.workspace > room:
-        found = [lbfgs(A[i], p, tol, limit[i]) for i in range(len(limit))]
-        w, multipliers = (torch.stack(part) for part in zip(*found, strict=True))
+        w, multipliers = _one_by_one(A, p, tol, limit)
+    else:
+        size = room // A.workspace  # problems that fit at a time
+        pieces = [slice(i, i + size) for i in range(0, len(limit), size)]
+        found = [interior_point(A[part], p, _GOAL * tol, limit[part]) for part in pieces]
+        w, multipliers = (torch.cat(part) for part in zip(*found, strict=True))
+    gap, bound = relative_gap(A, psi, w, multipliers)
+    for i in (~(gap <= tol) & ~(bound >= limit)).nonzero()[:, 0].tolist():
+        one = slice(i, i + 1)
+        w[one], multipliers[one] = _try_again(A[one], p, tol, w[one], multipliers[one])
+    return w, multipliers  # certify scales both
+
+
+def _try_again(
+    A: Constraints, p: float, tol: float, w: Tensor, multipliers: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Work on one problem (a batch of one) that has neither a solution nor a proof of none."""
+    psi, limit, small = LpPotential(p), _hopeless(A, p), A.workspace <= _WORKSPACE
+    # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
+    far = 1e3 * _hopeless(A, 2.0)
+    proof = interior_point(A, 2.0, tol, far) if small else _one_by_one(A, 2.0, tol, far)
+    if lower_bound(A, psi, proof[1]) >= limit:
+        return w, proof[1]
+    if not small:
         return w, multipliers
-    size = room // A.workspace
-    goal = 1e-3 * tol  # cheap to reach here, and w is as good as the square root of the gap
-    found = [
-        interior_point(A[i : i + size], p, goal, limit[i : i + size])
-        for i in range(0, len(limit), size)
-    ]
-    w, multipliers = (torch.cat(part) for part in zip(*found, strict=True))
+    best = w, multipliers
+    for solve in (_on_a_leash, _one_by_one):
+        new = solve(A, p, _GOAL * tol, limit)
+        if relative_gap(A, psi, *new)[0] < relative_gap(A, psi, *best)[0]:
+            best = new
+        if relative_gap(A, psi, *best)[0] <= tol:
+            break
+    return best
+
+
+def _on_a_leash(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
+    return interior_point(A, p, tol, limit, leash=300.0)
+
+
+def _one_by_one(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
+    found = [lbfgs(A[i], p, tol, limit[i]) for i in range(len(limit))]
+    w, multipliers = (torch.stack(part) for part in zip(*found, strict=True))
     return w, multipliers
 
 
 def _by_textbook(A: TokenConstraints, p: float) -> tuple[Tensor, Tensor]:
+    """Solve one problem of the batch after the other with cvxpy."""
     found = []
     for i in range(len(A.z)):
         one = A[i]
-        bound = one.bound.reshape(one.lead.shape[:-1])
-        found.append(textbook(one.lead.numpy(), one.z.numpy(), bound.numpy(), p))
-    W, multipliers = (torch.as_tensor(np.stack(part)) for part in zip(*found, strict=True))
+        arrays = one.lead, one.z, one.bound.reshape(one.lead.shape[:-1])
+        lead, z, bound = (x.cpu().numpy() for x in arrays)
+        found.append(textbook(lead, z, bound, p))
+    W, multipliers = (
+        torch.as_tensor(np.stack(part), device=A.z.device) for part in zip(*found, strict=True)
+    )
     return W.flatten(-2), multipliers
 
 
@@ -185,27 +213,46 @@ def _hopeless(A: Constraints, p: float) -> Tensor:
 
 
 def _certified(
-    A: Constraints, p: float, w: Tensor, multipliers: Tensor, tol: float, name: Name
+    rows: TokenRows | SampleRows, p: float, w: Tensor, multipliers: Tensor, tol: float
 ) -> Solution:
     """Certify the solutions of a batch; raise for the first that fails."""
+    A = rows.constraints
     bound = lower_bound(A, LpPotential(p), multipliers)
     for i in (bound >= _hopeless(A, p)).nonzero()[:, 0].tolist():
-        share = multipliers[i] * A[i].required
-        share = share / share.sum()
-        most = [name(i, j) for j in share.topk(min(3, len(share))).indices.tolist() if share[j] > 0]
-        raise InfeasibleError(
-            f"no weights reach the margins: the constraints of {'; '.join(most)} contradict each "
-            f"other (they carry {share.topk(len(most)).values.sum():.0%} of the certificate; any "
-            f"solution would need norm {bound[i]:.0e}). Choose other tokens, or drop an input",
-            share,
-            bound[i].item(),
-        )
+        raise _infeasible(rows, i, multipliers, bound[i].item())
     solution = certify(A, p, w, multipliers)
     error = torch.maximum(solution.gap.abs(), solution.violation)
     for i in (~(error <= tol)).nonzero()[:, 0].tolist():
-        raise NotSolvedError(
-            f"problem {i} of {len(error)}: reached a relative gap of {solution.gap[i]:.1e} and a "
-            f"violation of {solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it",
-            solution,
-        )
-    return solution
+        if solution.gap[i].isinf():
+            reached = "found neither weights with all margins nor a proof that there are none"
+        else:
+            reached = (
+                f"reached a relative gap of {solution.gap[i]:.1e} and a violation of "
+                f"{solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
+            )
+        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", rows.restore(solution))
+    return rows.restore(solution)
+
+
+def _infeasible(
+    rows: TokenRows | SampleRows, i: int, multipliers: Tensor, bound: float
+) -> InfeasibleError:
+    """Name the constraints that carry the most of the proof."""
+    A = rows.constraints
+    weights = multipliers.clamp_min(0).masked_fill(A.bound < 0, 0.0)
+    weights = weights / (weights * A.required).sum(-1, keepdim=True)
+    heaviest = weights[i].topk(min(3, len(weights[i])))
+    named = [rows.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
+    return InfeasibleError(
+        f"no weights reach the margins: the constraints of {'; '.join(named)} contradict each "
+        f"other (they carry {heaviest.values.sum() / weights[i].sum():.0%} of the certificate; no "
+        f"weights of norm below {bound:.0e} will do). Choose other tokens, or drop an input",
+        i, rows.per_constraint(weights, 0.0)[i], bound,
+    )  # fmt: skip
+
+
+def _checked_tol(tol: float | None, default: float) -> float:
+    tol = default if tol is None else tol
+    if not 0 < tol < 1:
+        raise ValueError(f"tol must lie between 0 and 1, got {tol}")
+    return tol

@@ -30,7 +30,10 @@ def textbook(
     model = cp.Problem(cp.Minimize(cp.pnorm(W, p)), [constraint])
     model.solve(solver=cp.CLARABEL)
     if W.value is None:
-        raise cp.SolverError(f"Clarabel ended with status {model.status!r}")
+        raise cp.SolverError(
+            f"Clarabel ended with status {model.status!r}; solver='dual' says which tokens are at "
+            "fault, if there is no solution"
+        )
     multipliers = np.zeros(n * others)
     multipliers[there] = constraint.dual_value
     return W.value, multipliers
