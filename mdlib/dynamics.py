@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def attention_descent(
     steps : int
         Number of steps.
     lr : float or function of the step number
-        The step size eta, measured in the dual.
+        The step size eta, measured in the dual; a function is asked for k = 1, ..., steps.
     W0 : Tensor (..., d, d), optional
         Where to start; zero unless given.
     loss : {"logistic", "exponential", "linear"}
@@ -120,7 +120,7 @@ def attention_descent(
     log_time = W.new_full((len(W), 1, 1), -torch.inf)
     rows = []
     bar = tqdm(
-        range(steps + 1), unit="step", leave=False, disable=_silent(progress, steps), delay=1.0
+        range(max(keep) + 1), unit="step", leave=False, disable=_silent(progress, steps), delay=1.0
     )
     for k in bar:
         if k > 0:
@@ -158,10 +158,14 @@ def _rate(lr: float | Callable[[int], float], k: int) -> float:
 
 def _start(problem: AttentionProblem, W0: Tensor | None) -> Tensor:
     d = problem.X.shape[-1]
-    W0 = problem.X.new_zeros(d, d) if W0 is None else W0.to(problem.X)
-    if W0.shape[-2:] != (d, d):
-        raise ValueError(f"W0 must have shape (..., {d}, {d}), got {tuple(W0.shape)}")
-    return W0
+    W0 = problem.X.new_zeros(d, d) if W0 is None else torch.as_tensor(W0)
+    if W0.is_complex() or W0.shape[-2:] != (d, d):
+        wanted = f"real, of shape (..., {d}, {d})"
+        raise ValueError(f"W0 must be {wanted}; got {W0.dtype} of shape {tuple(W0.shape)}")
+    if not W0.isfinite().all():
+        where = tuple((~W0.isfinite()).nonzero()[0].tolist())
+        raise ValueError(f"W0 must be finite, got {W0[where]:g} at {where}")
+    return W0.to(problem.X)
 
 
 def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:
@@ -171,9 +175,10 @@ def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:
             raise ValueError(f"record must be at least 2 steps, got {record}")
         spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)
         return {0, *spaced.round().long().tolist()}
-    if not len(record) or min(record) < 0 or max(record) > steps:
-        raise ValueError(f"record must name steps within 0..{steps}, got {list(record)}")
-    return set(map(int, record))
+    given = list(record) if isinstance(record, Iterable) else [record]
+    if not given or min(given) < 0 or max(given) > steps or any(k != int(k) for k in given):
+        raise ValueError(f"record must name steps within 0..{steps}, got {given}")
+    return set(map(int, given))
 
 
 def _silent(progress: bool | None, steps: int) -> bool | None:
@@ -185,4 +190,4 @@ def _silent(progress: bool | None, steps: int) -> bool | None:
 
 def _require_finite(W: Tensor, k: int) -> None:
     if not W.isfinite().all():
-        raise FloatingPointError(f"W is not finite at step {k}; take a smaller lr")
+        raise FloatingPointError(f"W is no longer finite by step {k}; take a smaller lr")

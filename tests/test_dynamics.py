@@ -299,8 +299,15 @@ def test_it_keeps_the_dtype_and_the_start(toy):
         ({"record": 1}, ValueError, "record must be at least 2 steps, got 1"),
         ({"record": []}, ValueError, r"record must name steps within 0\.\.10, got \[\]"),
         ({"record": [3, 11]}, ValueError, r"within 0\.\.10, got \[3, 11\]"),
+        ({"record": [0, 2.5]}, ValueError, r"within 0\.\.10, got \[0, 2\.5\]"),
         ({"record": [-1]}, ValueError, r"within 0\.\.10, got \[-1\]"),
-        ({"W0": torch.zeros(3, 2)}, ValueError, r"shape \(\.\.\., 3, 3\), got \(3, 2\)"),
+        ({"W0": torch.zeros(3, 2)}, ValueError, r"\(\.\.\., 3, 3\); got .* \(3, 2\)"),
+        (
+            {"W0": torch.full((3, 3), math.nan)},
+            ValueError,
+            r"W0 must be finite, got nan at \(0, 0\)",
+        ),
+        ({"W0": torch.zeros(3, 3, dtype=torch.complex64)}, ValueError, "W0 must be real"),
         ({"loss": "hinge"}, ValueError, "got 'hinge'"),
     ],
 )
@@ -312,7 +319,7 @@ def test_bad_arguments_are_refused(toy, arguments, error, message):
 
 def test_divergence_is_an_error(toy):
     """At p = 1.05 the dual 1e16 is the weight 1e320."""
-    with pytest.raises(FloatingPointError, match="not finite at step 1; take a smaller lr"):
+    with pytest.raises(FloatingPointError, match="no longer finite by step 1; take a smaller lr"):
         attention_descent(*toy, 1.05, 3, lr=1e16)
 
 
