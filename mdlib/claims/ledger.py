@@ -171,12 +171,16 @@ def _table(rows: list[Row]) -> Shown:
             "case": [row.case for row in rows],
             "measured": [row.value for row in rows],
             "bound": [row.limit for row in rows],
-            "seeds": [f"{row.seeds[0]} to {row.seeds[-1]}" for row in rows],
+            "seeds": [_span(row.seeds) for row in rows],
             "verdict": [row.verdict for row in rows],
         }
     )
     html = f"<p><strong>{escape(statement)}</strong></p>{body.html}"
     return Shown(html, f"{statement}\n{indent(body.text, '  ')}")
+
+
+def _span(seeds: range) -> str:
+    return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
 
 
 @dataclass(frozen=True)
