@@ -31,7 +31,8 @@ def svm_duality(seeds: range, svm: Svm = attention_svm) -> Iterator[Measured]:
     """The gap between ||W||_p and the dual's bound, recomputed here from W and lambda.
 
     Weak duality: no W with all margins has a norm below sum(lambda) / ||A' lambda||_q. W is scaled
-    to margin 1 first, so a gap of 1e-8 means: within 1e-8 of the best norm. The bound is what `attention_svm` promises.
+    to margin 1 first, so a gap of 1e-8 means: within 1e-8 of the best norm. The bound is what
+    `attention_svm` promises.
     """
     problem, v = problems(seeds)
     tokens = problem.optimal_tokens(v)

@@ -97,8 +97,9 @@ class TokenConstraints(Constraints):
         between = torch.einsum(
             "...ik,...jk,...lk->...ilj", self.z, h.reshape(*h.shape[:-1], d, d), self.z
         )
-        K = torch.einsum("...itj,...ilj,...lsj->...itls", self.lead, between, self.lead)
-        return K.flatten(-2).flatten(-3, -2)
+        other = between[..., :, :, None, :] * self.lead[..., None, :, :, :]
+        # For each input one product with the rows of all: in this order the result lies in place.
+        return (self.lead @ other.flatten(-3, -2).mT).flatten(-3, -2)
 
     def row_norms(self, q: float) -> Tensor:
         """Return the norm of each outer product: the product of the norms."""
