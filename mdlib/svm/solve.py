@@ -20,7 +20,7 @@ from mdlib.svm.textbook import textbook
 
 _INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
 _WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
-_GOAL = 1e-3  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
 _STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
 
 
