@@ -60,7 +60,9 @@ def opening(pages):
 
 every_page = opening([*SOURCES, Path("search.md")])
 every_page_with_formulas = opening([page for page in SOURCES if has_formulas(page)])
-every_chapter = opening([page for page in SOURCES if page.suffix == ".ipynb"])
+every_chapter = opening(
+    [page for page in SOURCES if page.suffix == ".ipynb" and page.parent.name != "reference"]
+)
 
 
 @every_page
