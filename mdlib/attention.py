@@ -1,6 +1,6 @@
 r"""AttentionProblem: one layer of softmax attention on labelled sequences, and its exact gradient.
 
-The model of the paper (its Section 2) reads a sequence of tokens :math:`X \in R^{T \times d}` with
+The model of the paper reads a sequence of tokens :math:`X \in R^{T \times d}` with
 a query :math:`z \in R^d`,
 
 .. math:: f(X, z) = v^\top X^\top \mathrm{softmax}(X W z),
@@ -271,7 +271,7 @@ class AttentionProblem:
         return G.view(*gradient.batch, *W.shape[-2:]), log_scale.view(gradient.batch)
 
     def is_locally_optimal(self, tokens: Tensor, v: Tensor, p: float) -> Tensor:
-        r"""Return whether a selection is locally optimal (the paper's Definition 2), bool (...).
+        r"""Return whether a selection is locally optimal in the paper's sense, bool (...).
 
         It is when the chosen token of every input has a higher score than each of the support
         tokens, those whose constraint :math:`(X_{i\alpha_i} - X_{it})^\top W z_i \ge 1` is tight at

@@ -56,7 +56,9 @@ class RiskGradient:
     ) -> None:
         self._log_slope = loss_named(loss).log_slope
         self._lowest = torch.finfo(problem.X.dtype).min
-        values = problem._values(v) * problem.y[..., None]
+        values = problem.scores(v)
+        if problem.mask is not None:
+            values = values.masked_fill(~problem.mask, 0.0)  # what it is worth, its logit decides
         self.batch = torch.broadcast_shapes(values.shape[:-2], batch)  # type: ignore[no-untyped-call]
         self._values = self.flat(values)
         self._mask = None if problem.mask is None else self.flat(problem.mask)

@@ -14,7 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mdlib.bregman import Dim, Potential, SeparablePotential, entrywise, remainder
+from mdlib.bregman import Dim, Potential, SeparablePotential, remainder
+from mdlib.powers import lp_norm, power_, signed_power
 
 __all__ = ["Hypentropy", "LpPotential", "NegativeEntropy", "Potential", "directional_divergence"]
 
@@ -77,13 +78,13 @@ class LpPotential(SeparablePotential):
         return float(Fraction(str(self.p)) - 1)
 
     def _phi(self, w: Tensor) -> Tensor:
-        return w.abs() / self.p * _power_(w.abs(), self._mirror_power)
+        return w.abs() / self.p * power_(w.abs(), self._mirror_power)
 
     def _mirror(self, w: Tensor) -> Tensor:
-        return _signed_power(w, self._mirror_power)
+        return signed_power(w, self._mirror_power)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return _signed_power(y, self._inverse_power)
+        return signed_power(y, self._inverse_power)
 
     def curvature(self, w: Tensor) -> Tensor:
         """Return (p - 1)|w|^(p - 2) for each entry; infinite at 0 for p < 2."""
@@ -101,53 +102,11 @@ class LpPotential(SeparablePotential):
 
     def norm(self, w: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the l_p norm of ``w`` over ``dim``."""
-        return _lp_norm(self._checked(w), self.p, dim, keepdim)
+        return lp_norm(self._checked(w), self.p, dim, keepdim)
 
     def dual_norm(self, g: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the l_q norm of ``g`` over ``dim``, q = p/(p-1)."""
-        return _lp_norm(self._checked(g), self.q, dim, keepdim)
-
-
-def _signed_power(x: Tensor, e: float) -> Tensor:
-    """sign(x)|x|^e, which at 0 keeps the sign of the zero."""
-    return x.clone() if e == 1 else _power_(x.abs(), e).copysign_(x)
-
-
-def _power_(x: Tensor, e: float) -> Tensor:
-    """x**e for x >= 0, in place; small half-integer exponents without the slow general pow."""
-    if e <= 0 or e > 32 or not (2 * e).is_integer():
-        return x.pow_(e)
-    whole, half = int(e), e != int(e)
-    result = x.sqrt() if half else None
-    while whole:
-        last = whole == 1
-        if whole & 1:
-            factor = x if last else x.clone()
-            result = factor if result is None else result.mul_(factor)
-        whole >>= 1
-        if not last:
-            x.mul_(x)
-    assert result is not None
-    return result
-
-
-def _lp_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
-    """The l_p norm, with the largest entry taken out first: |w|^p alone may leave the range."""
-    wide = w.to(torch.promote_types(w.dtype, torch.float32))
-    if w.numel() == 0:
-        return _vector_norm(wide, 1, dim, keepdim).to(w.dtype)  # nothing has norm 0 for every p
-    largest = wide.detach().abs().amax(dim=() if dim is None else dim, keepdim=True)
-    unit = _vector_norm(wide / largest.masked_fill(largest == 0, 1.0), p, dim, keepdim)
-    return (unit * largest.reshape(unit.shape)).to(w.dtype)
-
-
-def _vector_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
-    """The l_p norm of entries within -1 and 1, one of them at the end (or all of them 0)."""
-    if p in (1, 2, math.inf):
-        norm: Tensor = torch.linalg.vector_norm(w, p, dim=dim, keepdim=keepdim)
-        return norm
-    powers = entrywise(w, lambda u: _power_(u.abs(), p), lambda u: p * _signed_power(u, p - 1))
-    return powers.sum(dim, keepdim).clamp_min(1).pow(1 / p)
+        return lp_norm(self._checked(g), self.q, dim, keepdim)
 
 
 @dataclass(frozen=True)
@@ -209,11 +168,11 @@ class NegativeEntropy(SeparablePotential):
 
     def norm(self, w: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the l_1 norm of ``w`` over ``dim``."""
-        return _lp_norm(self._checked(w), 1, dim, keepdim)
+        return lp_norm(self._checked(w), 1, dim, keepdim)
 
     def dual_norm(self, g: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         """Return the largest absolute entry of ``g`` over ``dim``."""
-        return _lp_norm(self._checked(g), math.inf, dim, keepdim)
+        return lp_norm(self._checked(g), math.inf, dim, keepdim)
 
 
 @dataclass(frozen=True)
@@ -293,7 +252,7 @@ def directional_divergence(
 ) -> Tensor:
     r"""Return the divergence of two directions, :math:`D_\psi(a/\|a\|, b/\|b\|)`.
 
-    The paper's measure of how far a direction a is from a direction b (its Section 3). It is NaN
+    The paper's measure of how far a direction a is from a direction b. It is NaN
     where a or b is zero and so has no direction.
 
     Parameters

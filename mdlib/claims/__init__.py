@@ -6,11 +6,13 @@
     ('mirror-step', True)
 
 One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
-`optima` (9); `runs` is what they share, `ledger` the form. ``python -m mdlib.claims`` prints all.
+`optima` (9); `runs` is what they share, `rows` the form, `ledger` the list.
+``python -m mdlib.claims`` prints all.
 """
 
 from mdlib.claims import direction, margins, mirror, optima, rate
-from mdlib.claims.ledger import CLAIMS, Claim, Ledger, Measured, Row, claim, ledger, recorded
+from mdlib.claims.ledger import CLAIMS, Claim, claim, ledger, recorded
+from mdlib.claims.rows import Ledger, Measured, Row
 
 __all__ = [
     "CLAIMS",

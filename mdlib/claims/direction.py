@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
-from mdlib.claims.ledger import Measured, claim
+from mdlib.claims.ledger import claim
+from mdlib.claims.rows import Measured
 from mdlib.claims.runs import STEPS, Descent, Svm, goals, paper_run, problems, selection
 from mdlib.dynamics import Trajectory, attention_descent
 from mdlib.potentials import LpPotential, directional_divergence

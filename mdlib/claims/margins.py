@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mdlib.attention import AttentionProblem
 from mdlib.ball import log_excess_risk
-from mdlib.claims.ledger import Measured, claim
+from mdlib.claims.ledger import claim
+from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Svm, problems
 from mdlib.path import attention_path
 from mdlib.potentials import LpPotential, directional_divergence

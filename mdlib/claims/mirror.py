@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mdlib.claims.ledger import Measured, claim
+from mdlib.claims.ledger import claim
+from mdlib.claims.rows import Measured
 from mdlib.claims.runs import growing
 from mdlib.optim import MirrorDescent
 from mdlib.potentials import LpPotential, directional_divergence

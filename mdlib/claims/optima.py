@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
-from mdlib.claims.ledger import Measured, claim
+from mdlib.claims.ledger import claim
+from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Descent, Svm, goals, long_run, problems, selection, starts
 from mdlib.dynamics import attention_descent
 from mdlib.potentials import LpPotential, directional_divergence

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mdlib.claims.ledger import Measured, claim
+from mdlib.claims.ledger import claim
+from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Descent, Svm, goals, long_run, selection
 from mdlib.dynamics import attention_descent
 from mdlib.potentials import directional_divergence

@@ -39,7 +39,7 @@ class Solution:
         lambda >= 0 with mirror(weights) = A' lambda, so that <b, lambda> is norm^p; 0 where there
         is no constraint.
     support : bool Tensor, per constraint
-        True where the constraint is tight: the support tokens of the paper's Definition 2, or the
+        True where the constraint is tight: the support tokens of the paper, or the
         support vectors. What the margin has to spare is then below 1e-7, or below the multiplier
         relative to the largest. A constraint that is tight with multiplier 0 is told apart as
         finely as the margins are solved for, which is worse for p > 2.

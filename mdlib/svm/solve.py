@@ -39,8 +39,8 @@ def attention_svm(
         \min_W \|W\|_p \quad\text{subject to}\quad
         (X_{i\alpha_i} - X_{it})^\top W z_i \ge 1 \quad\text{for all } i,\ t \ne \alpha_i
 
-    (problem l_p-AttSVM of the paper, its Section 3). The direction to which mirror descent on W is
-    proved to converge.
+    (problem l_p-AttSVM of the paper). The direction to which mirror descent on W is proved to
+    converge.
 
     Parameters
     ----------
@@ -53,8 +53,7 @@ def attention_svm(
     solver : {"dual", "cvxpy"}
         "dual" works with one multiplier for each token and is fast: an interior point method on a
         whole batch at once and, from some thousands of constraints on, L-BFGS on the dual, which
-        for p above 3 comes less close.
-        "cvxpy" is the textbook model, for comparison.
+        for p above 3 comes less close. "cvxpy" is the textbook model, for comparison.
     required : bool Tensor (..., n), optional
         False for inputs whose margins only have to be nonnegative: the relaxed problem of the
         joint case, where only support vectors of the classifier need margin 1. All True unless
@@ -102,8 +101,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
 
     .. math:: \min_v \|v\|_p \quad\text{subject to}\quad y_i\, v^\top x_i \ge 1 \text{ for all } i
 
-    (problem l_p-SVM of the paper, its Section 4, where x_i is the selected token). The label margin
-    is the reciprocal of `Solution.norm`.
+    (problem l_p-SVM of the paper, where x_i is the selected token). The label margin is the
+    reciprocal of `Solution.norm`.
 
     Parameters
     ----------
