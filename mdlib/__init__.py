@@ -2,7 +2,7 @@
 
 from mdlib.attention import AttentionProblem
 from mdlib.checks import check_potential
-from mdlib.dynamics import Trajectory, attention_descent
+from mdlib.dynamics import JointTrajectory, Trajectory, attention_descent, joint_descent
 from mdlib.optim import MirrorDescent
 from mdlib.path import Path, attention_path
 from mdlib.potentials import (
@@ -20,6 +20,7 @@ __all__ = [
     "AttentionProblem",
     "Hypentropy",
     "InfeasibleError",
+    "JointTrajectory",
     "LpPotential",
     "MirrorDescent",
     "NegativeEntropy",
@@ -34,4 +35,5 @@ __all__ = [
     "check_potential",
     "classifier_svm",
     "directional_divergence",
+    "joint_descent",
 ]

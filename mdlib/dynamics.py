@@ -1,4 +1,4 @@
-"""attention_descent: mirror descent on the attention weights, many problems at once."""
+"""attention_descent and joint_descent: mirror descent on W, or W and v, many problems at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mdlib.attention import AttentionProblem
-from mdlib.gradient import RiskGradient
+from mdlib.losses import loss_named
 from mdlib.potentials import LpPotential, Potential
+from mdlib.steps import CompiledSteps, TorchSteps, Weight
 
-_MATRIX = (-2, -1)
 _LONG_RUN = 5000  # steps from which a progress bar is worth its line
+_STRIDE = 500  # steps between two looks at the bar
+
+Exponent = float | Potential
+Rate = float | Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,28 @@ class Trajectory:
         return self.attention[-1].argmax(-1)
 
 
+@dataclass(frozen=True)
+class JointTrajectory(Trajectory):
+    """What a joint descent recorded: a `Trajectory`, whose log_time is W's, and the decoder.
+
+    Attributes
+    ----------
+    v : Tensor (R, ..., d)
+    log_time_v : Tensor (R, ...)
+        The flow's time of v: with normalised steps the two weights have a clock each.
+    """
+
+    v: Tensor
+    log_time_v: Tensor
+
+
 @torch.no_grad()
 def attention_descent(
     problem: AttentionProblem,
     v: Tensor,
-    p: float | Potential,
+    p: Exponent,
     steps: int,
-    lr: float | Callable[[int], float] = 0.1,
+    lr: Rate = 0.1,
     normalize: bool = True,
     W0: Tensor | None = None,
     loss: str = "logistic",
@@ -96,7 +115,7 @@ def attention_descent(
     Raises
     ------
     ValueError
-        For a bad number of steps, step size, record, or shape of W0.
+        For a bad number of steps, step size, record, or shape of v or W0.
     FloatingPointError
         If W is no longer finite: the step size was too large for this potential.
 
@@ -109,76 +128,175 @@ def attention_descent(
     >>> bool(run.risk[-1] < run.risk[0])
     True
     """
-    psi = p if isinstance(p, Potential) else LpPotential(p)
+    W0, v = _start("W0", W0, problem, axes=2), _start("v", v, problem, axes=1)
+    W, fixed, batch = _weights(problem, W0, v, (p, None), normalize)
+    run = _descend(problem, W, fixed, batch, steps, (lr, 1.0), loss, record, progress)
+    return Trajectory(run.steps, run.W, run.risk, run.attention, run.log_time)
+
+
+@torch.no_grad()
+def joint_descent(
+    problem: AttentionProblem,
+    p: Exponent | tuple[Exponent, Exponent],
+    steps: int,
+    lr: Rate | tuple[Rate, Rate] = 0.1,
+    normalize: bool = True,
+    W0: Tensor | None = None,
+    v0: Tensor | None = None,
+    loss: str = "logistic",
+    record: int | Sequence[int] = 60,
+    progress: bool | None = None,
+) -> JointTrajectory:
+    r"""Run l_p-JointGD: mirror descent on W and v together, each by its own gradient.
+
+    .. math::
+        \nabla\psi(W_{k+1}) = \nabla\psi(W_k) - \eta\, \nabla_W L(W_k, v_k), \qquad
+        \nabla\psi(v_{k+1}) = \nabla\psi(v_k) - \eta\, \nabla_v L(W_k, v_k)
+
+    and with ``normalize`` (the paper's experiment) each gradient divided by its own dual norm
+    first. A pair as ``p`` or ``lr`` is for W and for v. As in `attention_descent` the gradients
+    stay exact: log softmax is carried and, because v grows and the inputs compete, the log of the
+    loss's slope at each input.
+
+    Parameters
+    ----------
+    problem : AttentionProblem
+        One problem or a batch.
+    p : float or Potential, or a pair of them
+    steps : int
+    lr : float or function of the step number, or a pair of them
+    W0 : Tensor (..., d, d), optional
+    v0 : Tensor (..., d), optional
+        Where to start; zero unless given. While v is zero W has no gradient, and stays.
+    loss, record, progress
+        As for `attention_descent`.
+
+    Returns
+    -------
+    JointTrajectory
+
+    Raises
+    ------
+    ValueError
+        For a bad number of steps, step size, record, or shape of W0 or v0.
+    FloatingPointError
+        If a weight is no longer finite: the step size was too large for its potential.
+
+    Examples
+    --------
+    >>> problem, _ = AttentionProblem.random(n=3, T=4, d=6, seed=1)
+    >>> run = joint_descent(problem, p=2, steps=1000)
+    >>> run.W.shape[1:], run.v.shape[1:]
+    (torch.Size([6, 6]), torch.Size([6]))
+    >>> outputs = problem.predict(run.W[-1], run.v[-1])
+    >>> bool((outputs.sign() == problem.y).all())
+    True
+    """
+    p_W, p_v = p if isinstance(p, tuple) else (p, p)
+    rates = lr if isinstance(lr, tuple) else (lr, lr)
+    W0, v0 = _start("W0", W0, problem, axes=2), _start("v0", v0, problem, axes=1)
+    W, v, batch = _weights(problem, W0, v0, (p_W, p_v), normalize)
+    return _descend(problem, W, v, batch, steps, rates, loss, record, progress)
+
+
+def _start(name: str, weight: Tensor | None, problem: AttentionProblem, axes: int) -> Tensor:
+    """The given start, checked, or zero; in the dtype and on the device of the tokens."""
+    shape = problem.X.shape[-1:] * axes
+    weight = problem.X.new_zeros(shape) if weight is None else torch.as_tensor(weight)
+    if weight.is_complex() or weight.shape[-axes:] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(
+            f"{name} must be real, of shape (..., {wanted}); "
+            f"got {weight.dtype} of shape {tuple(weight.shape)}"
+        )
+    if not weight.isfinite().all():
+        where = tuple((~weight.isfinite()).nonzero()[0].tolist())
+        raise ValueError(f"{name} must be finite, got {weight[where]:g} at {where}")
+    return weight.to(problem.X)
+
+
+def _weights(
+    problem: AttentionProblem,
+    W0: Tensor,
+    v0: Tensor,
+    p: tuple[Exponent, Exponent | None],
+    normalize: bool,
+) -> tuple[Weight, Weight, torch.Size]:
+    """W and v with one axis of problems, and the batch axes that it stands for."""
+    batch = torch.broadcast_shapes(problem.y.shape[:-1], W0.shape[:-2], v0.shape[:-1])  # type: ignore[no-untyped-call]
+    potentials = [LpPotential(x) if isinstance(x, float | int) else x for x in p]
+    W, v = (
+        Weight(
+            start.expand(*batch, *start.shape[-2:]).reshape(-1, *start.shape[-2:]), psi, normalize
+        )
+        for start, psi in zip((W0, v0[..., None, :]), potentials, strict=True)
+    )
+    return W, v, batch
+
+
+def _descend(
+    problem: AttentionProblem,
+    W: Weight,
+    v: Weight,
+    batch: torch.Size,
+    steps: int,
+    rates: tuple[Rate, Rate],
+    loss: str,
+    record: int | Sequence[int],
+    progress: bool | None,
+) -> JointTrajectory:
+    """Run the steps from one record to the next."""
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
+    loss_named(loss)
     keep = _recorded_steps(record, steps)
-    W0 = _start(problem, W0)
-    gradient = RiskGradient(problem, v, loss, W0.shape[:-2])
-    W, shape = gradient.flat(W0), (*gradient.batch, *W0.shape[-2:])
-    dual = psi.mirror(W)
-    log_time = W.new_full((len(W), 1, 1), -torch.inf)
-    rows = []
-    bar = tqdm(
-        range(max(keep) + 1), unit="step", leave=False, disable=_silent(progress, steps), delay=1.0
-    )
-    for k in bar:
-        if k > 0:
-            G, log_scale = gradient(W)
-            rate, log_dt = _pace(psi, G, log_scale, _rate(lr, k), normalize)
-            dual = torch.addcmul(dual, rate, G, value=-1)
-            W = psi.inverse(dual)
-            log_time = torch.logaddexp(log_time, log_dt)
-        if k in keep:
-            _require_finite(W, k)
-            at = W.reshape(shape)
-            risk, attention = problem.risk(at, v, loss), problem.attention(at)
-            rows.append((at, risk, attention, log_time.view(gradient.batch)))
-    fields = (torch.stack(column) for column in zip(*rows, strict=True))
-    return Trajectory(torch.tensor(sorted(keep)), *fields)
+    engine = CompiledSteps if CompiledSteps.can(problem, W, v) else TorchSteps
+    descent = engine(problem, W, v, loss, batch)
+    rows, k = [], 0
+    silent = _silent(progress, steps)
+    with tqdm(total=keep[-1], unit="step", leave=False, disable=silent, delay=1.0) as bar:
+        for stop in keep:
+            while k < stop:
+                span = range(k + 1, min(stop, k + _STRIDE) + 1)
+                descent.advance(*([_rate(lr, j) for j in span] for lr in rates))
+                k = span[-1]
+                bar.update(len(span))
+            rows.append(_snapshot(problem, W, v, batch, loss, k))
+    return JointTrajectory(torch.tensor(keep), *map(torch.stack, zip(*rows, strict=True)))
 
 
-def _pace(
-    psi: Potential, G: Tensor, log_scale: Tensor, lr: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    """What G is multiplied by to be the step in the dual, and the log of the flow time it takes."""
-    if not normalize:
-        return lr * log_scale.exp(), torch.full_like(log_scale, math.log(lr))
-    rate = lr / psi.dual_norm(G, dim=_MATRIX, keepdim=True)
-    rate = rate.nan_to_num(posinf=0.0)  # no gradient: no step, no time
-    return rate, rate.log() - log_scale
+def _snapshot(
+    problem: AttentionProblem, W: Weight, v: Weight, batch: torch.Size, loss: str, k: int
+) -> tuple[Tensor, ...]:
+    """What a trajectory holds of one step, in the order of its fields."""
+    for name, weight in (("W", W), ("v", v)):
+        if not weight.value.isfinite().all():
+            raise FloatingPointError(f"{name} is no longer finite by step {k}; take a smaller lr")
+    at_W, at_v = W.value.view(*batch, *W.value.shape[1:]), v.value.view(*batch, -1)
+    risk, attention = problem.risk(at_W, at_v, loss), problem.attention(at_W)
+    log_times = (weight.log_time.view(batch).clone() for weight in (W, v))
+    log_time_W, log_time_v = log_times
+    return at_W.clone(), risk, attention, log_time_W, at_v.clone(), log_time_v
 
 
-def _rate(lr: float | Callable[[int], float], k: int) -> float:
+def _rate(lr: Rate, k: int) -> float:
     eta = lr(k) if callable(lr) else lr
     if not (math.isfinite(eta) and eta > 0):
         raise ValueError(f"lr must be finite and positive, got {eta} for step {k}")
     return eta
 
 
-def _start(problem: AttentionProblem, W0: Tensor | None) -> Tensor:
-    d = problem.X.shape[-1]
-    W0 = problem.X.new_zeros(d, d) if W0 is None else torch.as_tensor(W0)
-    if W0.is_complex() or W0.shape[-2:] != (d, d):
-        wanted = f"real, of shape (..., {d}, {d})"
-        raise ValueError(f"W0 must be {wanted}; got {W0.dtype} of shape {tuple(W0.shape)}")
-    if not W0.isfinite().all():
-        where = tuple((~W0.isfinite()).nonzero()[0].tolist())
-        raise ValueError(f"W0 must be finite, got {W0[where]:g} at {where}")
-    return W0.to(problem.X)
-
-
-def _recorded_steps(record: int | Sequence[int], steps: int) -> set[int]:
+def _recorded_steps(record: int | Sequence[int], steps: int) -> list[int]:
     if isinstance(record, int | np.integer):
         record = int(record)
         if record < 2:
             raise ValueError(f"record must be at least 2 steps, got {record}")
         spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)
-        return {0, *spaced.round().long().tolist()}
+        return sorted({0, *spaced.round().long().tolist()})
     given = list(record) if isinstance(record, Iterable) else [record]
     if not given or min(given) < 0 or max(given) > steps or any(k != int(k) for k in given):
         raise ValueError(f"record must name steps within 0..{steps}, got {given}")
-    return set(map(int, given))
+    return sorted(set(map(int, given)))
 
 
 def _silent(progress: bool | None, steps: int) -> bool | None:
@@ -186,8 +304,3 @@ def _silent(progress: bool | None, steps: int) -> bool | None:
     if progress is None:
         return None if steps >= _LONG_RUN else True
     return not progress
-
-
-def _require_finite(W: Tensor, k: int) -> None:
-    if not W.isfinite().all():
-        raise FloatingPointError(f"W is no longer finite by step {k}; take a smaller lr")

@@ -1,0 +1,53 @@
+"""What the comparison of notebooks forgives, and what it does not."""
+
+import pytest
+
+from tolerance import forgive
+
+
+@pytest.mark.parametrize(
+    ("new", "stored"),
+    [
+        ("2.14 to 2.16", "2.15 to 2.17"),
+        ("<td>5.5e-06</td>", "<td>5.9e-06</td>"),
+        ("<td>7.3e+02</td>", "<td>7.4e+02</td>"),
+        ("error −0.51", "error −0.50"),
+        ("2e-16", "2.1e-16"),
+    ],
+)
+def test_the_last_digits_are_forgiven(new, stored):
+    assert forgive(new, stored) == stored
+    assert forgive([{"data": {"text/html": new}}], [{"data": {"text/html": stored}}]) == [
+        {"data": {"text/html": stored}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("new", "stored"),
+    [
+        ("0.5", "0.6"),
+        ("0.5", "-0.5"),
+        ("1.2e-3", "1.2e-4"),
+        ("97 of 100", "98 of 100"),
+        ("0.5 holds", "0.5 fails"),
+        ("0.51 0.52", "0.51"),
+        ("p2.15", "p2.14"),
+        ("version 1.2.3", "version 1.2.4"),
+        ("nan", "0.5"),
+        ("0.0", "0.1"),
+    ],
+)
+def test_the_rest_is_not(new, stored):
+    assert forgive(new, stored) == new
+    assert forgive(new, stored) != stored
+
+
+def test_another_structure_stays_as_it_is():
+    assert forgive([{"text": "0.5"}], []) == [{"text": "0.5"}]
+    assert forgive({"text": "0.5", "more": 1}, {"text": "0.51"}) == {"text": "0.51", "more": 1}
+
+
+def test_the_notebooks_are_compared_so():
+    from nbval.plugin import IPyNbCell
+
+    assert IPyNbCell.compare_outputs.__name__ == "to_a_tenth"
