@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlib.data.toy import gaussian_tokens
+from mdlib.data.toy import gaussian_tokens, planted_tokens
 from mdlib.gradient import RiskGradient
 from mdlib.losses import loss_named
 
@@ -114,6 +114,30 @@ class AttentionProblem:
         """
         X, y, z, v = gaussian_tokens(n, T, d, seed)
         return AttentionProblem(X, y, z), v
+
+    @staticmethod
+    def planted(
+        n: int,
+        T: int,
+        d: int,
+        p: float,
+        *,
+        seed: int | Sequence[int],
+        spare: int = 0,
+        rival: float = 0.0,
+    ) -> tuple[AttentionProblem, Tensor]:
+        """Draw a joint problem and the selection that solves it; see `mdlib.data.toy`.
+
+        Examples
+        --------
+        >>> from mdlib import classifier_svm
+        >>> problem, tokens = AttentionProblem.planted(n=6, T=8, d=10, p=1.5, seed=1, spare=2)
+        >>> chosen = problem.X[torch.arange(6), tokens]
+        >>> classifier_svm(chosen, problem.y, p=1.5).support
+        tensor([ True,  True,  True,  True, False, False])
+        """
+        X, y, z, tokens = planted_tokens(n, T, d, p, seed, spare, rival)
+        return AttentionProblem(X, y, z), tokens
 
     def __repr__(self) -> str:
         *batch, n, T, d = self.X.shape

@@ -1,7 +1,8 @@
 r"""The risk on an l_p ball, as a function whose values and slopes stay of order 1 on every radius.
 
 On a large ball the risk rounds to its infimum. The logarithm of its excess over that infimum does
-not: about linear in the radius, it has the same minimisers. `mdlib.routes` descends it.
+not: about linear in the radius, it has the same minimisers. `mdlib.routes` descends it. `Ball` is
+that function of W; `DecoderBall` of v, whose risk has the infimum 0.
 
 Everything but `log_excess_risk` is float64 and in rows: N problems lie along one axis, and so do
 the points w of the unit ball, W = R w.
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from mdlib.attention import AttentionProblem
 from mdlib.gradient import RiskGradient
-from mdlib.losses import loss_named
+from mdlib.losses import log_value, loss_named
 from mdlib.potentials import LpPotential
 
 _MATRIX = (-2, -1)
@@ -51,7 +52,7 @@ def log_excess_risk(
     behind = torch.where(scores.isfinite(), best - scores, 0.0)
     log_short = (problem.logits(W).log_softmax(-1) + behind.log()).logsumexp(-1, keepdim=True)
     log_rise = log_short + _log_mean_slope(best, log_short.exp(), loss)
-    return log_rise[..., 0].logsumexp(-1) - math.log(best.shape[-2])
+    return log_mean(log_rise[..., 0], dim=-1, keepdim=False)
 
 
 def _log_mean_slope(best: Tensor, short: Tensor, loss: str) -> Tensor:
@@ -112,8 +113,7 @@ class Ball:
         """Project w (N, d, d) onto the ball and evaluate the objective there."""
         norm = self.psi.norm(w, dim=_MATRIX, keepdim=True)
         w = w / norm.clamp_min(1)
-        value = log_excess_risk(self.problem, self.radius * w, self.v, self.loss)[:, None, None]
-        G, log_scale = self._gradient(self.radius * w)
+        value, G, log_scale = self._objective(self.radius * w)
         size = self.psi.dual_norm(G, dim=_MATRIX, keepdim=True)
         flat = size == 0
         pull = -G / torch.where(flat, 1.0, size)
@@ -123,7 +123,38 @@ class Ball:
         log_slope = torch.where(flat, -torch.inf, log_slope)
         return Point(w, self.psi.mirror(w), value, pull, log_slope, active, push)
 
+    def _objective(self, W: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The log of the objective (N, 1, 1), and G and c of its gradient exp(c) G."""
+        value = log_excess_risk(self.problem, W, self.v, self.loss)[:, None, None]
+        return value, *self._gradient(W)
+
+
+class DecoderBall(Ball):
+    """The log risk as a function of v, for attention that stands: v = radius * w, w (N, 1, d).
+
+    ``features`` (N, n, d) are the labels times what attention reads, y_i X_i' s_i.
+    """
+
+    def __init__(self, features: Tensor, radius: float, psi: LpPotential, loss: str) -> None:
+        self.features, self.radius, self.psi, self.loss = features, radius, psi, loss
+
+    def rows(self, keep: Tensor) -> DecoderBall:
+        """Return the ball of the problems that an index or a boolean mask chooses."""
+        return DecoderBall(self.features[keep], self.radius, self.psi, self.loss)
+
+    def _objective(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        margins = self.features @ v.mT
+        log_slope = loss_named(self.loss).log_slope(margins)
+        log_scale = log_slope.amax(-2, keepdim=True)
+        G = -(self.features * (log_slope - log_scale).exp()).mean(-2, keepdim=True)
+        return log_mean(log_value(self.loss, margins), dim=-2), G, log_scale
+
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return the inner products of matrices, (N, 1, 1)."""
     return (a * b).sum(_MATRIX, keepdim=True)
+
+
+def log_mean(logs: Tensor, dim: int, keepdim: bool = True) -> Tensor:
+    """Return the logarithm of the mean of numbers given by their logarithms."""
+    return logs.logsumexp(dim, keepdim) - math.log(logs.shape[dim])

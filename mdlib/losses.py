@@ -48,3 +48,25 @@ def loss_named(name: str) -> Loss:
     if name not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {name!r}")
     return LOSSES[name]
+
+
+def log_value(name: str, margins: Tensor) -> Tensor:
+    """Return log loss(u) where the loss is positive, exact however large the margin u.
+
+    Raises
+    ------
+    ValueError
+        For the linear loss, which has no lower bound, and for an unknown one.
+
+    Examples
+    --------
+    >>> log_value("logistic", torch.tensor([0.0, 1000.0]))
+    tensor([-3.6651e-01, -1.0000e+03])
+    """
+    if name == "exponential":
+        return -margins
+    if name != "logistic":
+        loss_named(name)
+        raise ValueError(f"loss must be positive, so logistic or exponential; got {name!r}")
+    # softplus(-u) is exp(-u) to the last digit from u = 40 on; its logarithm then needs no exp.
+    return torch.where(margins > 40, -margins, F.softplus(-margins.clamp(max=40)).log())

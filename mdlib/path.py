@@ -118,9 +118,10 @@ def attention_path(
     radii = _checked(radii, method, starts, tol, steps)
     psi = LpPotential(p)
     batch = torch.broadcast_shapes(problem.X.shape[:-3], v.shape[:-1])  # type: ignore[no-untyped-call]
-    flat, decoders = _in_one_row(problem, v, batch)
+    flat = in_one_row(problem, batch)
+    decoders = v.to(flat.X).expand(*batch, -1).reshape(len(flat.X), -1)
     W = torch.zeros_like(flat.X[:, 0].mT @ flat.X[:, 0])
-    random = _random_directions(psi, starts, seed, W)
+    random = random_directions(psi, starts, seed, W)
     rows = []
     for R in radii.tolist():
         ball = Ball(flat, decoders, R, psi, loss)
@@ -154,10 +155,8 @@ def _checked(
     return radii
 
 
-def _in_one_row(
-    problem: AttentionProblem, v: Tensor, batch: torch.Size
-) -> tuple[AttentionProblem, Tensor]:
-    """The problems along one axis of length N, in float64, and their decoders (N, d)."""
+def in_one_row(problem: AttentionProblem, batch: torch.Size) -> AttentionProblem:
+    """Return the problems along one axis of length N, in float64."""
 
     def flat(x: Tensor, axes: int) -> Tensor:
         inner = x.shape[x.ndim - axes :]
@@ -165,7 +164,7 @@ def _in_one_row(
 
     mask = None if problem.mask is None else flat(problem.mask, 2)
     X, y, z = flat(problem.X.double(), 3), flat(problem.y, 1), flat(problem.z, 2)
-    return AttentionProblem(X, y, z, mask), flat(v.to(X), 1)
+    return AttentionProblem(X, y, z, mask)
 
 
 def _race(
@@ -207,8 +206,8 @@ def _taught(ball: Ball) -> Tensor:
     return w
 
 
-def _random_directions(psi: LpPotential, starts: int, seed: int, like: Tensor) -> list[Tensor]:
-    """Points of the unit sphere (N, d, d), each the favourite of a random dual."""
+def random_directions(psi: LpPotential, starts: int, seed: int, like: Tensor) -> list[Tensor]:
+    """Return points of the unit sphere (N, d, d), each the favourite of a random dual."""
     shape = starts, 1, *like.shape[1:]
     generator = torch.Generator().manual_seed(seed)
     duals = torch.randn(shape, generator=generator, dtype=like.dtype).to(like)

@@ -22,7 +22,7 @@ class Constraints(ABC):
     Attributes
     ----------
     bound : Tensor (..., m)
-        b: 1 where a margin is required, 0 where the margin must not be negative, -1 for a row of
+        b: the margin that is required, from 0 (it must not be negative) to 1; -1 for a row of
         zeros that stands in for a constraint that is not there (padding), and never binds.
     """
 
@@ -59,8 +59,13 @@ class Constraints(ABC):
 
     @property
     def required(self) -> Tensor:
-        """True where the margin must reach 1."""
-        return self.bound == 1
+        """True where the margin must be positive."""
+        return self.bound > 0
+
+    def reach(self, margins: Tensor) -> Tensor:
+        """Return the least share of its requirement that a margin makes up, (...)."""
+        share = margins / torch.where(self.required, self.bound, 1.0)
+        return share.masked_fill(~self.required, torch.inf).amin(-1)
 
 
 class TokenConstraints(Constraints):

@@ -20,7 +20,7 @@ from mdlib.svm.constraints import Constraints
 
 def lower_bound(A: Constraints, psi: LpPotential, multipliers: Tensor) -> Tensor:
     """Return the norm that no feasible weights go below, (...)."""
-    used = multipliers * A.required
+    used = multipliers * A.bound.clamp_min(0)
     return used.sum(-1) / psi.dual_norm(A.pull(multipliers), dim=-1)
 
 
@@ -29,7 +29,7 @@ def relative_gap(
 ) -> tuple[Tensor, Tensor]:
     """Return the relative gap of w scaled to margin 1, infinite if it cannot be, and the bound."""
     margins = A.margins(w)
-    smallest = margins.masked_fill(~A.required, torch.inf).amin(-1)
+    smallest = A.reach(margins)
     # A constraint with b = 0 does not scale: what it lacks counts as a gap of its own.
     lacking = (-margins.masked_fill(A.bound != 0, torch.inf).amin(-1)).clamp_min(0)
     bound = lower_bound(A, psi, multipliers)
@@ -39,7 +39,7 @@ def relative_gap(
 
 def scale_to_optimum(A: Constraints, psi: LpPotential, multipliers: Tensor) -> Tensor:
     """Scale multipliers so that <b, lambda> = ||A' lambda||_q^q, as at the optimum."""
-    total = (multipliers * A.required).sum(-1, keepdim=True)
+    total = (multipliers * A.bound.clamp_min(0)).sum(-1, keepdim=True)
     norm = psi.dual_norm(A.pull(multipliers), dim=-1, keepdim=True)
     # t^(q-1) = total / norm^q, taken apart so that the power cannot overflow; 1/(q-1) = p - 1.
     factor = (total / norm) ** (psi.p - 1) / norm

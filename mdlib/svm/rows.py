@@ -43,8 +43,8 @@ class TokenRows:
         lead = _gather(X, self.tokens) - _gather(X, self.others)
         there = there.gather(-1, self.others)
         empty = ~(lead.any(-1) & z.any(-1)[..., None])
-        self._refuse(there & required[..., None] & empty, z)
-        bound = torch.where(there, required[..., None].double(), -1.0)
+        self._refuse(there & (required[..., None] > 0) & empty, z)
+        bound = torch.where(there, required[..., None], -1.0)
         self._refuse_idle(bound)
         self.constraints = TokenConstraints(lead * there[..., None], z, bound)
 
@@ -62,7 +62,7 @@ class TokenRows:
 
     def _refuse_idle(self, bound: Tensor) -> None:
         """Raise for the first problem without a margin to reach; its solution would be W = 0."""
-        for b in (~(bound == 1).flatten(1).any(1)).nonzero()[:1, 0].tolist():
+        for b in (~(bound > 0).flatten(1).any(1)).nonzero()[:1, 0].tolist():
             which = f"problem {b}" if self.batch else "the problem"
             raise ValueError(
                 f"{which} asks for no margin (one token an input, or none required): W = 0 solves "
@@ -139,12 +139,13 @@ def _refuse_empty(batch: tuple[int, ...]) -> None:
 
 def _checked_required(required: Tensor | None, n: int, device: torch.device) -> Tensor:
     if required is None:
-        return torch.ones(n, dtype=torch.bool, device=device)
-    required = torch.as_tensor(required, device=device)
-    if required.dtype != torch.bool:
-        raise TypeError(f"required must be boolean, got {required.dtype}; use .bool()")
+        return torch.ones(n, dtype=torch.float64, device=device)
+    required = torch.as_tensor(required, device=device).double()
     if required.shape[-1:] != (n,):
         raise ValueError(f"required must have shape (..., {n}), got {tuple(required.shape)}")
+    outside = ~((required >= 0) & (required <= 1))
+    if outside.any():
+        raise ValueError(f"required must lie between 0 and 1, got {required[outside][0].item():g}")
     return required
 
 

@@ -27,7 +27,7 @@ class Solution:
     Attributes
     ----------
     weights : Tensor
-        The solution, float64, scaled so that every required margin is at least 1; also ``W`` (of
+        The solution, float64, scaled until every margin is what is required; also ``W`` (of
         `attention_svm`, (..., d, d)) and ``v`` (of `classifier_svm`, (..., d)).
     p : float
         The exponent of the norm.
@@ -143,11 +143,11 @@ def certify(A: Constraints, p: float, w: Tensor, multipliers: Tensor) -> Solutio
 
 
 def _to_margin_one(A: Constraints, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale w until every required margin is at least 1, in whichever order it is summed up.
+    """Scale w until every margin is at least what is required, in whichever order it is summed up.
 
     Also return whether that can be done: whether all required margins are positive, (...).
     """
-    smallest = A.margins(w).masked_fill(~A.required, torch.inf).amin(-1)
+    smallest = A.reach(A.margins(w))
     reached = smallest > 0
     w = w / torch.where(reached, smallest, 1.0)[..., None] * (1 + _ROUNDING)
     return w, reached

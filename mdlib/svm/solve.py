@@ -54,10 +54,10 @@ def attention_svm(
         "dual" works with one multiplier for each token and is fast: an interior point method on a
         whole batch at once and, from some thousands of constraints on, L-BFGS on the dual, which
         for p above 3 comes less close. "cvxpy" is the textbook model, for comparison.
-    required : bool Tensor (..., n), optional
-        False for inputs whose margins only have to be nonnegative: the relaxed problem of the
-        joint case, where only support vectors of the classifier need margin 1. All True unless
-        given.
+    required : Tensor (..., n), optional
+        The margin that each input needs instead of 1, between 0 and 1. False (or 0) for inputs
+        whose margins only have to be nonnegative: the relaxed problem of the joint case, where only
+        support vectors of the classifier need margin 1.
     tol : float, optional
         The relative gap and violation to accept: 1e-8 unless given, 1e-5 for cvxpy.
 
@@ -207,8 +207,8 @@ def _by_textbook(A: TokenConstraints, p: float) -> tuple[Tensor, Tensor]:
 
 def _hopeless(A: Constraints, p: float) -> Tensor:
     """The norm beyond which a problem counts as infeasible."""
-    alone = 1 / A.row_norms(LpPotential(p).q).masked_fill(~A.required, torch.inf).amin(-1)
-    return _INFEASIBLE * alone
+    norms = A.row_norms(LpPotential(p).q).masked_fill(~A.required, torch.inf)
+    return _INFEASIBLE * (A.bound / norms).amax(-1)
 
 
 def _certified(

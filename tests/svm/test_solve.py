@@ -293,6 +293,25 @@ def test_relaxed_margins(p):
     torch.testing.assert_close(textbook.norm, solution.norm, rtol=1e-5, atol=0.0)
 
 
+@pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
+def test_margins_in_between(p):
+    problem, v = AttentionProblem.random(6, 8, 10, seed=3)
+    tokens = problem.optimal_tokens(v)
+    required = torch.tensor([1.0, 0.25, 0.9, 0.0, 0.5, 1.0]).double()
+    solution = attention_svm(problem, tokens, p, required=required)
+    wanted = relaxed_by_cvxpy(problem, tokens, p, required)
+    assert solution.norm.item() == pytest.approx(wanted, rel=1e-6)
+    assert solution.gap.abs() <= 1e-8
+    assert (solution.margins >= required[:, None] - 1e-8).all()
+    tight = (solution.margins - required[:, None]).abs() < 1e-6
+    assert (solution.multipliers[~tight] < 1e-6 * solution.multipliers.max()).all()
+    assert tight[1].any()
+    halved = attention_svm(problem, tokens, p, required=required / 2)
+    torch.testing.assert_close(halved.W, solution.W / 2, rtol=1e-4, atol=1e-6)
+    textbook = attention_svm(problem, tokens, p, required=required, solver="cvxpy")
+    torch.testing.assert_close(textbook.norm, solution.norm, rtol=1e-5, atol=0.0)
+
+
 def test_a_token_equal_to_the_chosen_one_is_fine_where_no_margin_is_needed():
     problem, v = AttentionProblem.random(3, 4, 6, seed=1)
     tokens = problem.optimal_tokens(v)
@@ -485,6 +504,9 @@ def test_a_missed_tolerance_is_told_with_what_was_reached():
         ({"p": 1.0}, "p must be a finite number above 1, got 1.0"),
         ({"required": torch.ones(5, dtype=torch.bool)}, r"required must have shape \(..., 6\)"),
         ({"required": torch.zeros(6, dtype=torch.bool)}, "asks for no margin"),
+        ({"required": torch.tensor([1, 1, 1, 1, 1, 1.5])}, r"between 0 and 1, got 1\.5"),
+        ({"required": torch.tensor([1, 1, 1, 1, 1, -0.5])}, r"between 0 and 1, got -0\.5"),
+        ({"required": torch.full((6,), torch.nan)}, "between 0 and 1, got nan"),
         ({"tol": 0.0}, "tol must lie between 0 and 1, got 0.0"),
         ({"tol": float("nan")}, "tol must lie between 0 and 1, got nan"),
         ({"tokens": torch.full((6,), 8)}, "tokens must lie in 0..7"),
@@ -496,12 +518,6 @@ def test_bad_arguments(change, message):
     arguments = {"tokens": problem.optimal_tokens(v), "p": 2.0} | change
     with pytest.raises(ValueError, match=message):
         attention_svm(problem, **arguments)
-
-
-def test_required_must_be_boolean():
-    problem, v = AttentionProblem.random(6, 8, 10, seed=1)
-    with pytest.raises(TypeError, match=r"required must be boolean, got torch\.float32"):
-        attention_svm(problem, problem.optimal_tokens(v), 2, required=torch.ones(6))
 
 
 def test_no_graph_is_recorded():
