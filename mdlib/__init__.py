@@ -3,6 +3,7 @@
 from mdlib.attention import AttentionProblem
 from mdlib.checks import check_potential
 from mdlib.dynamics import JointTrajectory, Trajectory, attention_descent, joint_descent
+from mdlib.joint_path import JointPath, joint_path
 from mdlib.optim import MirrorDescent
 from mdlib.path import Path, attention_path
 from mdlib.potentials import (
@@ -12,6 +13,7 @@ from mdlib.potentials import (
     Potential,
     directional_divergence,
 )
+from mdlib.shrinkage import Shrinkage, margin_shrinkage
 from mdlib.svm import InfeasibleError, NotSolvedError, Solution, attention_svm, classifier_svm
 
 __version__ = "0.1.0"
@@ -20,6 +22,7 @@ __all__ = [
     "AttentionProblem",
     "Hypentropy",
     "InfeasibleError",
+    "JointPath",
     "JointTrajectory",
     "LpPotential",
     "MirrorDescent",
@@ -27,6 +30,7 @@ __all__ = [
     "NotSolvedError",
     "Path",
     "Potential",
+    "Shrinkage",
     "Solution",
     "Trajectory",
     "attention_descent",
@@ -36,4 +40,6 @@ __all__ = [
     "classifier_svm",
     "directional_divergence",
     "joint_descent",
+    "joint_path",
+    "margin_shrinkage",
 ]

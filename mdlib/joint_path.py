@@ -11,13 +11,17 @@ from torch import Tensor
 from mdlib.attention import AttentionProblem
 from mdlib.ball import Ball, DecoderBall
 from mdlib.losses import log_value
-from mdlib.path import in_one_row, random_directions
+from mdlib.path import in_one_row, random_directions, taught
 from mdlib.potentials import LpPotential
 from mdlib.routes import minimise
 
 _MATRIX = (-2, -1)
 _ROUGH, _RACE = 1e-4, 5  # residual and rounds to which all starts run; the leader goes on alone
 _TURN = 200  # most steps in one weight before it is the other's turn
+_SHARES = 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1.0  # of r, on the way to the first v
+_TIE = 1e-9  # log risks that differ by less, relative, agree
+
+_Run = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # W, v, log risk, residuals of W and of v
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,9 @@ class _Turns:
         chosen = AttentionProblem(p.X[keep], p.y[keep], p.z[keep], mask)
         return _Turns(chosen, self.r, self.R, self.psi, self.loss)
 
-    def take(
-        self, W: Tensor, tol: float, rounds: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def take(self, W: Tensor, tol: float, rounds: int) -> _Run:
         """Take turns until both residuals are at most tol: W, v, log risk and the residuals."""
-        W, v = W.clone(), torch.zeros_like(W[:, :1])
+        W, v = W.clone(), self.first_v(W, tol)
         live = torch.arange(len(W), device=W.device)
         for _ in range(rounds):
             turns = self.rows(live)
@@ -168,8 +170,16 @@ class _Turns:
     def liked(self, like: Tensor) -> Tensor:
         """The point of the ball that the gradient at W = 0 likes best, with the v for that W."""
         W = torch.zeros_like(like)
-        v = minimise(self.in_v(W), W[:, :1], "frank-wolfe", _ROUGH, _TURN)
-        return self.psi.inverse(self.in_W(v).at(W).pull)
+        return self.psi.inverse(self.in_W(self.first_v(W, _ROUGH)).at(W).pull)
+
+    def first_v(self, W: Tensor, tol: float) -> Tensor:
+        """The best v for W, along growing radii: on a large ball the risk has edges."""
+        v = torch.zeros_like(W[:, :1])
+        features = self.in_v(W).features
+        for share in _SHARES:
+            ball = DecoderBall(features, share * self.r, self.psi, self.loss)
+            v = minimise(ball, v, "frank-wolfe", tol, _TURN)
+        return v
 
     def in_W(self, v: Tensor) -> Ball:  # noqa: N802
         """The risk as a function of W, for this v."""
@@ -182,14 +192,31 @@ class _Turns:
 
 
 def _race(turns: _Turns, starts: list[Tensor], tol: float) -> tuple[Tensor, Tensor]:
-    """Let all starts take a few turns; return the leaders (N, d, d) and the spread of log risks."""
-    N = len(starts[0])
-    index = torch.arange(N, device=starts[0].device)
-    field = turns.rows(index.repeat(len(starts)))
-    w, _, log_risk, _, _ = field.take(torch.cat(starts), max(tol, _ROUGH), _RACE)
-    log_risk = log_risk.view(-1, N)
-    leader = log_risk.argmin(0)
-    return w.view(-1, *starts[0].shape)[leader, index], log_risk.amax(0) - log_risk.amin(0)
+    """Let all starts take a few turns; return the leaders (N, d, d) and the spread of log risks.
+
+    At last the leader is challenged by attention that was taught the best tokens for its v.
+    """
+    tol = max(tol, _ROUGH)
+    runs = [turns.take(start, tol, _RACE) for start in starts]
+    leader = _best(turns, runs)
+    runs.append(turns.take(taught(turns.in_W(leader[1])), tol, _RACE))
+    log_risk = torch.stack([run[2] for run in runs])
+    return _best(turns, runs)[0], log_risk.amax(0) - log_risk.amin(0)
+
+
+def _best(turns: _Turns, runs: list[_Run]) -> tuple[Tensor, Tensor]:
+    """Each problem's W and v of least risk.
+
+    An input with margin to spare hardly counts in the risk, and may hide in its rounding. Among
+    runs that agree to rounding the log excess decides, in which nothing hides.
+    """
+    W, v, log_risk = (torch.stack([run[k] for run in runs]) for k in range(3))
+    least = log_risk.amin(0)
+    excess = torch.stack([turns.in_W(run[1]).at(run[0]).value[:, 0, 0] for run in runs])
+    tied = log_risk <= least + _TIE * (1 + least.abs())
+    leader = torch.where(tied, excess, torch.inf).argmin(0)
+    index = torch.arange(len(least), device=least.device)
+    return W[leader, index], v[leader, index]
 
 
 def _checked(

@@ -126,7 +126,7 @@ def attention_path(
     for R in radii.tolist():
         ball = Ball(flat, decoders, R, psi, loss)
         liked = psi.inverse(ball.at(torch.zeros_like(W)).pull)
-        w, spread = _race(ball, [_warm(ball, W), liked, _taught(ball), *random], method, tol, steps)
+        w, spread = _race(ball, [_warm(ball, W), liked, taught(ball), *random], method, tol, steps)
         point = ball.at(minimise(ball, w, method, tol, steps))
         W = R * point.w
         rows.append((W, point.value[:, 0, 0], point.residual, spread))
@@ -187,7 +187,7 @@ def _warm(ball: Ball, W: Tensor) -> Tensor:
     return torch.where(stay.value <= stretched.value, stay.w, stretched.w)
 
 
-def _taught(ball: Ball) -> Tensor:
+def taught(ball: Ball) -> Tensor:
     """Projected mirror descent on the cross-entropy between attention and the optimal tokens.
 
     It is convex, so it comes near the attention that the risk wants at last, whatever the start.

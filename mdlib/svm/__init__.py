@@ -6,6 +6,13 @@ solvers), `textbook` (cvxpy, for comparison) and `solution` (the answer with its
 """
 
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
-from mdlib.svm.solve import attention_svm, classifier_svm
+from mdlib.svm.solve import attention_svm, classifier_svm, label_margin
 
-__all__ = ["InfeasibleError", "NotSolvedError", "Solution", "attention_svm", "classifier_svm"]
+__all__ = [
+    "InfeasibleError",
+    "NotSolvedError",
+    "Solution",
+    "attention_svm",
+    "classifier_svm",
+    "label_margin",
+]

@@ -139,6 +139,32 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     return _certified(rows, p, *_by_dual(rows.constraints, p, tol), tol)
 
 
+@torch.no_grad()
+def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Tensor:
+    r"""Return the label margin, :math:`\max_{\|v\|_p \le 1} \min_i y_i\, v^\top x_i`, (...).
+
+    The reciprocal of the norm of `classifier_svm`'s solution; 0 where no v separates the labels,
+    which is no error here. Arguments and other errors are those of `classifier_svm`.
+
+    Examples
+    --------
+    >>> margins = label_margin([[[3.0], [1.0]], [[1.0], [1.0]]], [[1, 1], [1, -1]], p=2)
+    >>> [round(margin, 6) for margin in margins.tolist()]
+    tensor([1., 0.], dtype=torch.float64)
+    """
+    rows = SampleRows(features, labels)
+    A, found = rows.constraints, _by_dual(rows.constraints, p, tol)
+    hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
+    solution = certify(A, p, *found)
+    missed = ~hopeless & ~(solution.gap.abs() <= tol)
+    if missed.any():
+        reached = solution.gap[missed].max().item()
+        raise NotSolvedError(
+            f"reached a relative gap of {reached:.1e}, short of {tol:.0e}", solution
+        )
+    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(rows.batch)
+
+
 def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
     """Solve a batch (first axis) in units in which the longest row of A has norm 1."""
     psi = LpPotential(p)
