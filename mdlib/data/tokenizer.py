@@ -108,9 +108,9 @@ class Tokenizer:
         ValueError
             If the file holds no tokenizer of this kind.
         """
-        content = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
         try:
-            return cls(Pipeline.from_str(content))
+            return cls(Pipeline.from_buffer(content))
         except Exception as error:  # the library raises no narrower class
             raise ValueError(f"{path} holds no tokenizer that this class saved: {error}") from None
 

@@ -50,6 +50,7 @@ def imdb_archive(path, reviews, mode="w:gz"):
         add("aclImdb/README", "Large Movie Review Dataset v1.0")
         add("aclImdb/train/unsup/0_0.txt", "no label")
         add("../0_9.txt", "elsewhere")
+        add("aclImdb/train/pos/0_9.txt.orig", "no review")
         link = tarfile.TarInfo("aclImdb/train/pos/9_9.txt")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
@@ -71,7 +72,10 @@ def sst2_archives(folder, train, dev, test):
         lines = [f"{i}\t{sentence}\n" for i, sentence in enumerate(shuffled)]
         archive.writestr("SST-2/test.tsv", "".join(["index\tsentence\n", *lines]))
     with zipfile.ZipFile(treebank, "w") as archive:
-        lines = [f"{tree(sentence, 4 if label == '1' else 0)}\n" for sentence, label in test]
+        roots = {"0": (0, 1), "1": (3, 4)}  # the treebank tells strong feelings from weak ones
+        lines = [
+            f"{tree(text, roots[label][i // 2 % 2])}\n" for i, (text, label) in enumerate(test)
+        ]
         neutral = tree("neither here nor there", 2)
         archive.writestr("trees/test.txt", "".join([*lines[::2], f"{neutral}\n", *lines[1::2]]))
     return glue, treebank

@@ -1,5 +1,6 @@
 """Downloads from a server that truncates, corrupts, stalls, redirects and refuses."""
 
+import gzip
 import hashlib
 import threading
 import time
@@ -53,6 +54,8 @@ class Answer(BaseHTTPRequestHandler):
         length = {} if "nolength" in faults else {"Content-Length": str(len(body))}
         # Some servers say this of every .gz file; the bytes are to be kept as they are.
         packed = {"Content-Encoding": "gzip"} if "packed" in faults else {}
+        if "packing" in faults and "gzip" in self.headers.get("Accept-Encoding", "gzip"):
+            body, packed = gzip.compress(body), {"Content-Encoding": "gzip"}
         self.answer(206 if start else 200, **length, **packed)
         if "truncate" in faults:
             body = body[:100_000]
@@ -88,7 +91,9 @@ def host(monkeypatch):
         thread.join()
 
 
-@pytest.mark.parametrize("path", ["plain", "redirect/plain", "norange", "nolength", "packed"])
+@pytest.mark.parametrize(
+    "path", ["plain", "redirect/plain", "norange", "nolength", "packed", "packing"]
+)
 def test_a_file_is_fetched_once_and_nothing_else_is_left(host, tmp_path, path):
     source = host.source(f"{path}/data.gz")
     assert fetch(source, tmp_path).read_bytes() == CONTENT
@@ -117,6 +122,12 @@ def test_a_later_call_continues_what_an_earlier_one_left(host, tmp_path):
     tmp_path.joinpath("data.gz.part").write_bytes(CONTENT[:123_456])
     assert fetch(host.source("plain/data.gz"), tmp_path).read_bytes() == CONTENT
     assert host.asked == [("/plain/data.gz", 123_456)]
+
+
+def test_a_server_without_ranges_sends_all_again(host, tmp_path):
+    tmp_path.joinpath("data.gz.part").write_bytes(CONTENT[:123_456])
+    assert fetch(host.source("norange/data.gz"), tmp_path).read_bytes() == CONTENT
+    assert len(host.asked) == 1
 
 
 @pytest.mark.parametrize("left", [b"x" * len(CONTENT), b"x" * (len(CONTENT) + 1)])

@@ -62,7 +62,9 @@ def test_a_loaded_tokenizer_is_the_saved_one(tokenizer, tmp_path):
         assert torch.equal(mine, its)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1, 2", '{"version": "1.0"}', "swapped", "other"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[1, 2", '{"version": "1.0"}', "\xff", "swapped", "other"]
+)
 def test_a_file_that_holds_none_is_refused(tokenizer, tmp_path, content):
     path = tmp_path / "tokenizer.json"
     if content in ("swapped", "other"):
@@ -72,7 +74,7 @@ def test_a_file_that_holds_none_is_refused(tokenizer, tmp_path, content):
         else:
             stored["model"]["type"] = "Pickle"
         content = json.dumps(stored)
-    path.write_text(content)
+    path.write_text(content, encoding="latin-1")
     with pytest.raises(
         ValueError, match=r"tokenizer.json holds no tokenizer that this class saved"
     ):
@@ -177,10 +179,10 @@ def slow_words(text):
 
 
 def test_words_are_the_readers_own(tokenizer):
-    text = "He wasn't bad,<br />it’s CRÈME… can't 'n't'"
-    assert [word.text for word in tokenizer.words(text)] == (
-        ["He", "was", "n't", "bad", ",", "it", "’s", "CRÈME", "…", "ca", "n't", "'", "n't", "'"]
-    )
+    text = "He wasn't bad,<br />it’s CRÈME… can't 'n't' n'ts"
+    words = [word.text for word in tokenizer.words(text)]
+    assert words[:9] == ["He", "was", "n't", "bad", ",", "it", "’s", "CRÈME", "…"]
+    assert words[9:] == ["ca", "n't", "'", "n't", "'", "n", "'", "ts"]
     # The treebank's spelling of the same gives the same tokens.
     apart, together = tokenizer.encode(["he was n't bad , it 's", "He wasn't bad, it's"])
     assert torch.equal(apart, together)
