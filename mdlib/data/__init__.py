@@ -1,1 +1,1 @@
-"""Data: toy problems drawn from a seed, and real images cut into tokens."""
+"""Data: toy problems drawn from a seed, real images cut into tokens, and labelled texts."""

@@ -84,9 +84,10 @@ def _append(url: str, part: Path) -> None:
     # The hash is the file's as published: no server may pack it once more on the way.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        if start and response.status_code == requests.codes.requested_range_not_satisfiable:
             part.unlink()  # as long as the file or longer, so no beginning of it: begin again
-            return _append(url, part)
+            _append(url, part)
+            return
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             start = 0  # this server knows no ranges
@@ -106,7 +107,6 @@ def _append(url: str, part: Path) -> None:
                 bar.update(len(chunk))
             file.flush()
             os.fsync(file.fileno())
-    return None
 
 
 def _size(path: Path) -> int:

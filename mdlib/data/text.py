@@ -152,7 +152,7 @@ def load_imdb(exclude_shared: bool = False) -> tuple[TextData, TextData]:
     for name, content in read_files(_IMDB, build_imdb).items():
         reviews = [json.loads(line) for line in content.decode().split("\n")[:-1]]
         parts[_part(name)] = [(review["text"], review["label"]) for review in reviews]
-    # Among reviews, ten words in a row are chance no more: eight join a thousand into one group.
+    # Ten words in a row are rarely shared by chance; eight join over a thousand into one group.
     train, test = _text_data("IMDb", parts, run=10, exclude_shared=exclude_shared)
     return train, test
 

@@ -64,8 +64,8 @@ class Tokenizer:
     def train(cls, texts: Sequence[str], size: int = 30_522) -> Tokenizer:
         """Choose the vocabulary by the texts; the same texts give the same vocabulary.
 
-        Every character of the texts is a token, so that no word of theirs is unknown. Few texts
-        may give fewer tokens than asked.
+        Every character of the texts is a token, so that no word of theirs is unknown, unless it
+        has over 100 of them. Few texts may give fewer tokens than asked.
 
         Parameters
         ----------

@@ -6,13 +6,18 @@ import io
 import json
 import os
 import tarfile
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from mdlib.data import archives
+from mdlib.data import archives, store, text
 from mdlib.data.archives import build_imdb, build_sst2, imdb_files, sst2_files, sst2_test_order
+from mdlib.data.fetch import Source, UnavailableError
+from mdlib.data.text import load_sst2
 
 needs_data = pytest.mark.skipif(
     "MDLIB_DATA" not in os.environ, reason="MDLIB_DATA names no folder with the real data"
@@ -144,6 +149,50 @@ def test_the_builders_fetch_each_archive_by_its_hash(tmp_path, monkeypatch):
     assert build_imdb(tmp_path) == layout(REVIEWS)
     assert set(build_sst2(tmp_path)) == {f"sst2/{part}.tsv.gz" for part in PHRASES}
     assert asked == [(source, tmp_path) for source in made]
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The small archives on a local server, as if it were their authors', and an empty cache."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    glue, treebank = sst2_archives(folder, **PHRASES)
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=folder)) as server:
+        for name, path in (("GLUE", glue), ("TREEBANK", treebank)):
+            url = f"http://127.0.0.1:{server.server_port}/{path.name}"
+            source = Source(url, hashlib.sha256(path.read_bytes()).hexdigest())
+            monkeypatch.setattr(archives, name, source)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.delenv("MDLIB_DATA", raising=False)
+        monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
+        monkeypatch.setattr(archives, "sst2_test_order", lambda: [3, 0, 2, 1])
+        for part, rows in PHRASES.items():
+            rows = [sorted(rows)[i] for i in (3, 0, 2, 1)] if part == "test" else rows
+            sha256 = hashlib.sha256(tsv(rows)).hexdigest()
+            monkeypatch.setitem(text._SST2, f"sst2/{part}.tsv.gz", sha256)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield folder
+        server.shutdown()
+        thread.join()
+
+
+def test_a_data_set_is_fetched_converted_and_then_there_without_the_host(published):
+    fetched = load_sst2()
+    for archive in published.iterdir():
+        archive.unlink()
+    again = load_sst2()
+    for part, rows in zip(fetched, PHRASES.values(), strict=True):
+        loaded = zip(part.texts, part.labels.tolist(), strict=True)
+        assert sorted(loaded) == sorted((phrase, int(label)) for phrase, label in rows)
+    assert [part.texts for part in again] == [part.texts for part in fetched]
+
+
+def test_a_host_that_does_not_have_it_is_named(published):
+    published.joinpath("SST-2.zip").unlink()
+    with pytest.raises(UnavailableError, match=r"^sst2/train.tsv.gz, .*SST-2.zip answered 404 "):
+        load_sst2()
 
 
 def test_the_order_of_the_test_sentences_is_a_permutation():
