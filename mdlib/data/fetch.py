@@ -116,7 +116,7 @@ def _size(path: Path) -> int:
 def _what_happened(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.TimeoutError):
         return f"sent nothing for {TIMEOUT[1]:g} seconds"
     if isinstance(error, urllib3.exceptions.HTTPError):
         return "broke off the download (calling again continues it)"

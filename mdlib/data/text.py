@@ -124,7 +124,7 @@ def load_imdb(exclude_shared: bool = False) -> tuple[TextData, TextData]:
     """Load the 25,000 reviews to train on and the 25,000 to test on.
 
     The texts are as their writers left them, ``<br />`` included. Neighbours are often reviews of
-    the same film; no file says of which, so a split keeps near texts together but not films.
+    the same film. Which film is not stored, so a split keeps near texts together but not films.
 
     Parameters
     ----------
