@@ -1,4 +1,4 @@
-"""margin_shrinkage: does a leak of attention cost label margin, as the joint theorem asks?"""
+"""margin_shrinkage: whether a leak of attention costs label margin, as the joint theorem asks."""
 
 from __future__ import annotations
 
@@ -139,9 +139,7 @@ def _selections(
     problem: AttentionProblem, tokens: Tensor, held: Tensor, limit: int, seed: int
 ) -> tuple[Tensor, bool]:
     """All other selections for the support vectors (S, len(held)), or a random lot of them."""
-    real = (
-        torch.ones(problem.X.shape[:-1], dtype=torch.bool) if problem.mask is None else problem.mask
-    )
+    real = torch.ones_like(problem.X[..., 0]) if problem.mask is None else problem.mask
     options = [real[i].nonzero()[:, 0] for i in held.tolist()]
     complete = math.prod(map(len, options)) <= limit + 1
     if complete:

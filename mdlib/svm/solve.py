@@ -150,7 +150,7 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     --------
     >>> margins = label_margin([[[3.0], [1.0]], [[1.0], [1.0]]], [[1, 1], [1, -1]], p=2)
     >>> [round(margin, 6) for margin in margins.tolist()]
-    tensor([1., 0.], dtype=torch.float64)
+    [1.0, 0.0]
     """
     rows = SampleRows(features, labels)
     A, found = rows.constraints, _by_dual(rows.constraints, p, tol)
