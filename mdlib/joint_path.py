@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +22,15 @@ _TURN = 200  # most steps in one weight before it is the other's turn
 _SHARES = 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1.0  # of r, on the way to the first v
 _TIE = 1e-9  # log risks that differ by less, relative, agree
 
-_Run = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # W, v, log risk, residuals of W and of v
+
+class _Runs(NamedTuple):
+    """Where turns ended, as points of the unit balls."""
+
+    W: Tensor
+    v: Tensor
+    log_risk: Tensor
+    residual_W: Tensor  # noqa: N815
+    residual_v: Tensor
 
 
 @dataclass(frozen=True)
@@ -153,8 +162,8 @@ class _Turns:
         chosen = AttentionProblem(p.X[keep], p.y[keep], p.z[keep], mask)
         return _Turns(chosen, self.r, self.R, self.psi, self.loss)
 
-    def take(self, W: Tensor, tol: float, rounds: int) -> _Run:
-        """Take turns until both residuals are at most tol: W, v, log risk and the residuals."""
+    def take(self, W: Tensor, tol: float, rounds: int) -> _Runs:
+        """Take turns until both residuals are at most tol."""
         W, v = W.clone(), self.first_v(W, tol)
         live = torch.arange(len(W), device=W.device)
         for _ in range(rounds):
@@ -165,7 +174,7 @@ class _Turns:
             if not len(live):
                 break
         in_v = self.in_v(W).at(v)
-        return W, v, in_v.value[:, 0, 0], self.in_W(v).at(W).residual, in_v.residual
+        return _Runs(W, v, in_v.value[:, 0, 0], self.in_W(v).at(W).residual, in_v.residual)
 
     def liked(self, like: Tensor) -> Tensor:
         """The point of the ball that the gradient at W = 0 likes best, with the v for that W."""
@@ -196,27 +205,29 @@ def _race(turns: _Turns, starts: list[Tensor], tol: float) -> tuple[Tensor, Tens
 
     At last the leader is challenged by attention that was taught the best tokens for its v.
     """
-    tol = max(tol, _ROUGH)
-    runs = [turns.take(start, tol, _RACE) for start in starts]
-    leader = _best(turns, runs)
-    runs.append(turns.take(taught(turns.in_W(leader[1])), tol, _RACE))
-    log_risk = torch.stack([run[2] for run in runs])
-    return _best(turns, runs)[0], log_risk.amax(0) - log_risk.amin(0)
+    tol, N = max(tol, _ROUGH), len(starts[0])
+    index = torch.arange(N, device=starts[0].device)
+    field = turns.rows(index.repeat(len(starts)))
+    runs = _Runs(*(x.view(-1, N, *x.shape[1:]) for x in field.take(torch.cat(starts), tol, _RACE)))
+    taught_W = taught(turns.in_W(_best(turns, runs)[1]))
+    challenger = turns.take(taught_W, tol, _RACE)
+    runs = _Runs(*(torch.cat([a, b[None]]) for a, b in zip(runs, challenger, strict=True)))
+    return _best(turns, runs)[0], runs.log_risk.amax(0) - runs.log_risk.amin(0)
 
 
-def _best(turns: _Turns, runs: list[_Run]) -> tuple[Tensor, Tensor]:
-    """Each problem's W and v of least risk.
+def _best(turns: _Turns, runs: _Runs) -> tuple[Tensor, Tensor]:
+    """Each problem's W and v of least risk, of runs along the first axis.
 
     An input with margin to spare hardly counts in the risk, and may hide in its rounding. Among
     runs that agree to rounding the log excess decides, in which nothing hides.
     """
-    W, v, log_risk = (torch.stack([run[k] for run in runs]) for k in range(3))
-    least = log_risk.amin(0)
-    excess = torch.stack([turns.in_W(run[1]).at(run[0]).value[:, 0, 0] for run in runs])
-    tied = log_risk <= least + _TIE * (1 + least.abs())
+    least = runs.log_risk.amin(0)
+    points = (turns.in_W(v).at(W) for W, v in zip(runs.W, runs.v, strict=True))
+    excess = torch.stack([point.value[:, 0, 0] for point in points])
+    tied = runs.log_risk <= least + _TIE * (1 + least.abs())
     leader = torch.where(tied, excess, torch.inf).argmin(0)
     index = torch.arange(len(least), device=least.device)
-    return W[leader, index], v[leader, index]
+    return runs.W[leader, index], runs.v[leader, index]
 
 
 def _checked(
