@@ -70,7 +70,7 @@ def joint_path(
     p: float,
     r: Sequence[float] | Tensor,
     R: Sequence[float] | Tensor | Callable[[Tensor], Tensor],
-    starts: int = 8,
+    starts: int = 4,
     loss: str = "logistic",
     tol: float = 1e-8,
     rounds: int = 100,

@@ -68,5 +68,5 @@ def log_value(name: str, margins: Tensor) -> Tensor:
     if name != "logistic":
         loss_named(name)
         raise ValueError(f"loss must be positive, so logistic or exponential; got {name!r}")
-    # softplus(-u) is exp(-u) to the last digit from u = 40 on; its logarithm then needs no exp.
-    return torch.where(margins > 40, -margins, F.softplus(-margins.clamp(max=40)).log())
+    # The loss is exp(-u) to the last digit from u = 40 on; its logarithm then needs no exp.
+    return torch.where(margins > 40, -margins, (-F.logsigmoid(margins.clamp(max=40))).log())

@@ -14,6 +14,9 @@ from mdlib import (
     attention_descent,
     attention_svm,
     classifier_svm,
+    joint_descent,
+    joint_path,
+    margin_shrinkage,
 )
 from mdlib.claims import CLAIMS, Ledger, Measured, Row, claim, ledger, recorded
 from mdlib.claims.__main__ import main
@@ -136,6 +139,46 @@ def p_optimizer(params, lr, potential):
     return MirrorDescent(params, lr=lr, potential=PForPMinusOne(potential.p))
 
 
+def jointly_by(potential):
+    """Return a joint descent in another geometry than it was asked for."""
+    return lambda problem, p, *args, **kw: joint_descent(problem, potential(p), *args, **kw)
+
+
+def other_labels(problem, *args, **kw):
+    """A lost sign: every label is turned round, for one of the tools only."""
+    turned = AttentionProblem(problem.X, -problem.y, problem.z, problem.mask)
+    return joint_descent(turned, *args, **kw)
+
+
+def without_v(problem, p, steps, lr=0.1, **kw):
+    """The decoder hardly learns."""
+    lr_W = lr[0] if isinstance(lr, tuple) else lr
+    return joint_descent(problem, p, steps, (lr_W, 1e-12), **kw)
+
+
+def equal_rates(problem, p, steps, lr, **kw):
+    """Both weights at W's pace, whatever was asked for."""
+    return joint_descent(problem, p, steps, lr[0], **kw)
+
+
+def never_relaxed(problem, tokens, p, required=None):
+    return attention_svm(problem, tokens, p)
+
+
+def joint_path_by(other):
+    return lambda problem, p, r, R: joint_path(problem, other(p), r, R)
+
+
+def always_r(problem, p, r, R):
+    """The schedule of W's radius is forgotten."""
+    return joint_path(problem, p, r, r)
+
+
+def blind_to_leaks(problem, tokens, p):
+    """Only the small leaks of one input are looked at."""
+    return margin_shrinkage(problem, tokens, p, limit=1)
+
+
 FEW = range(1, 6)
 SHORT = {1.75: 1500, 2: 2000}
 BROKEN = {
@@ -227,6 +270,60 @@ BROKEN = {
     "cone": (
         {"seeds": FEW, "steps": 500, "exponents": (1.75, 3)},
         {"lost sign": {"descent": uphill}, "p for p - 1": {"descent": by(PForPMinusOne)}},
+    ),
+    "joint-path": (
+        {"ps": (1.5,), "seeds": range(1, 3)},
+        {
+            "p for p - 1": {"path": joint_path_by(lambda p: p + 1)},
+            "wrong token": {"svm": wrong_token},
+        },
+    ),
+    "joint-schedule": (
+        {"ps": (2,), "seeds": range(5, 7)},
+        {"R = r": {"path": always_r}, "full SVM only": {"svm": never_relaxed}},
+    ),
+    "joint-condition": (
+        {"p": 2, "seeds": range(1, 3)},
+        {
+            "R = r = 1e-3": {
+                "path": lambda problem, p, r, R: joint_path(problem, p, [1e-3], [1e-3])
+            },
+            "blind to leaks": {"shrinkage": blind_to_leaks},
+        },
+    ),
+    "joint-path-descent": (
+        {"ps": (1.5,), "seeds": range(1, 3)},
+        {
+            "p for p - 1": {"descent": jointly_by(PForPMinusOne)},
+            "lost sign": {"descent": other_labels},
+        },
+    ),
+    "joint-direction": (
+        {"steps": SHORT},
+        {
+            "Euclidean step, l_p normaliser": {"descent": jointly_by(EuclidByLp)},
+            "p for p - 1": {"descent": jointly_by(PForPMinusOne)},
+            "wrong token": {"svm": wrong_token},
+        },
+    ),
+    "joint-probabilities": (
+        {"ps": (2,)},
+        {"lost sign": {"descent": other_labels}, "v hardly learns": {"descent": without_v}},
+    ),
+    "joint-planted": (
+        {"steps": SHORT, "seeds": FEW},
+        {
+            "Euclidean step, l_p normaliser": {"descent": jointly_by(EuclidByLp)},
+            "lost sign": {"descent": other_labels},
+            "wrong token": {"svm": wrong_token},
+        },
+    ),
+    "joint-race": (
+        {"ps": (2,), "seeds": FEW},
+        {
+            "equal rates": {"descent": equal_rates},
+            "full SVM only": {"svm": never_relaxed},
+        },
     ),
 }
 

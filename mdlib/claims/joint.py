@@ -230,7 +230,7 @@ def joint_path_directions(
     chapter=10,
     place="joint regularization path, general case; this book",
     statement="How fast R grows with r decides between the relaxed and the full W-SVM",
-    quick={"ps": (2,), "seeds": range(1, 5)},
+    quick={"ps": (2,), "seeds": range(5, 9)},
     paper={"ps": (1.5, 2), "seeds": _TEN},
 )
 def joint_schedule(
@@ -239,7 +239,7 @@ def joint_schedule(
     """How many times farther the wrong SVM is than the right one, at r = 300; two inputs to spare.
 
     With R = 10 sqrt(r) the decoder is ahead and the relaxed SVM is the limit; with R = 100 r it is
-    the full one. Medians over the seeds whose path ends at the planted selection.
+    the full one. Medians over the seeds.
     """
     for p in ps:
         problem, tokens = planted(p, seeds, spare=2)
@@ -252,9 +252,8 @@ def joint_schedule(
         }
         for name, R in schedules.items():
             end = path(problem, p, [1, 10, 100, 300], R)
-            found = (end.attention[-1].argmax(-1) == tokens).all(-1)
-            to_full = directional_divergence(end.W[-1], full, p)[found].median().item()
-            to_relaxed = directional_divergence(end.W[-1], relaxed, p)[found].median().item()
+            to_full = directional_divergence(end.W[-1], full, p).median().item()
+            to_relaxed = directional_divergence(end.W[-1], relaxed, p).median().item()
             if name == "100 r":
                 ratio, what = to_relaxed / to_full, "relaxed over full"
             else:
@@ -269,7 +268,7 @@ def joint_schedule(
     statement="Where leaking attention costs margin the path ends at alpha; where another "
     "selection has more margin it does not",
     quick={"p": 2, "seeds": range(1, 4)},
-    paper={"p": 2, "seeds": _TEN},
+    paper={"p": 2, "seeds": _TWENTY},
 )
 def joint_condition(
     p: float, seeds: range,

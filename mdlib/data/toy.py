@@ -5,6 +5,7 @@ They are plain tensors and import nothing else of mdlib: `AttentionProblem` stan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -124,6 +125,8 @@ def planted_tokens(
     """
     if min(n, T, d) < 1:
         raise ValueError(f"n, T and d must be at least 1, got n={n}, T={T}, d={d}")
+    if not 1 < p < math.inf:
+        raise ValueError(f"p must be a finite number above 1, got {p}")
     if not 0 <= spare < n:
         raise ValueError(
             f"spare must lie in 0..{n - 1}, at least one input less than n; got {spare}"
