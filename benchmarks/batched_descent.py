@@ -4,8 +4,9 @@ The paper's setting: n = 6, T = 8, d = 10, float64, normalised steps. Three loop
 side. The *bare loop* is as lean as autograd gets: plain tensors, v.X_it computed beforehand, no
 module, no optimizer, no record. The *module loop* is what one writes for a single problem: the
 model as a module, backward(), the textbook l_p step as an optimizer, the loss recorded. The
-*library loop* is the README's: risk, backward(), MirrorDescent, with all their checks. All sides
-run in turns; a ratio is the median over the rounds.
+*library loop* is the README's: risk, backward(), MirrorDescent, with all their checks. For W and v
+together there is the bare loop alone. All sides run in turns; a ratio is the median over the
+rounds.
 """
 
 import statistics
@@ -14,7 +15,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from mdlib import AttentionProblem, LpPotential, MirrorDescent, attention_descent
+from mdlib import AttentionProblem, LpPotential, MirrorDescent, attention_descent, joint_descent
 
 ROUNDS, STEPS = 7, 300
 LR = 0.1
@@ -26,6 +27,34 @@ def batched(p, seeds, steps=STEPS, record=2):
     start = time.perf_counter()
     attention_descent(problem, v, p, steps, lr=LR, record=record)
     return seeds * steps / (time.perf_counter() - start)
+
+
+def batched_jointly(p, seeds):
+    """Seed-steps a second of all seeds at once, W and v together."""
+    problem, _ = AttentionProblem.random(6, 8, 10, seed=range(1, seeds + 1))
+    start = time.perf_counter()
+    joint_descent(problem, p, STEPS, lr=LR, record=2)
+    return seeds * STEPS / (time.perf_counter() - start)
+
+
+def bare_joint_loop(p):
+    """Seed-steps a second of one seed, W and v together: gradients by autograd and two steps."""
+    problem, v = AttentionProblem.random(6, 8, 10, seed=1)
+    q = p / (p - 1)
+    weights = [torch.zeros(10, 10, dtype=torch.float64), v]
+    duals = [w.sign() * w.abs().pow(p - 1) for w in weights]
+    weights = [w.requires_grad_() for w in weights]
+    start = time.perf_counter()
+    for _ in range(STEPS):
+        W, v = weights
+        attention = torch.einsum("ntd,de,ne->nt", problem.X, W, problem.z).softmax(-1)
+        outputs = torch.einsum("nt,ntd,d->n", attention, problem.X, v)
+        risk = F.softplus(-problem.y * outputs).mean()
+        gradients = torch.autograd.grad(risk, weights)
+        for i, g in enumerate(gradients):
+            duals[i] = duals[i] - LR * g / g.abs().pow(q).sum().pow(1 / q)
+            weights[i] = (duals[i].sign() * duals[i].abs().pow(q - 1)).requires_grad_()
+    return STEPS / (time.perf_counter() - start)
 
 
 def bare_loop(p):
@@ -104,16 +133,16 @@ def library_loop(p):
     return STEPS / (time.perf_counter() - start)
 
 
-def compare(p, seeds):
+def compare(what, p, seeds, together, loops):
     """Print one line: the rate of the batch, then that of each loop with the ratio."""
-    loops = {"bare loop": bare_loop, "module loop": module_loop, "library loop": library_loop}
-    rounds = [(batched(p, seeds), *(loop(p) for loop in loops.values())) for _ in range(ROUNDS)]
+    together(p, 2)  # compiles what is not yet compiled
+    rounds = [(together(p, seeds), *(loop(p) for loop in loops.values())) for _ in range(ROUNDS)]
     batch, *slow = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = [
         statistics.median(ours / theirs[i] for ours, *theirs in rounds) for i in range(len(loops))
     ]
     print(
-        f"p = {p:<4g} {seeds:5,} seeds: batch {batch:8,.0f}",
+        f"{what:7} p = {p:<4g} {seeds:5,} seeds: batch {batch:9,.0f}",
         *(
             f"{name} {rate:6,.0f} ({ratio:4.0f} x)"
             for name, rate, ratio in zip(loops, slow, ratios, strict=True)
@@ -126,9 +155,12 @@ def main():
     """Print a line for each p and size of batch, then the time of the paper's longest run."""
     threads = torch.get_num_threads()
     print(f"seed-steps a second, {threads} {'thread' if threads == 1 else 'threads'}")
+    loops = {"bare loop": bare_loop, "module loop": module_loop, "library loop": library_loop}
     for seeds in (100, 1000):
         for p in (1.75, 2, 3):
-            compare(p, seeds)
+            compare("W", p, seeds, batched, loops)
+    for p in (1.75, 2, 3):
+        compare("W and v", p, 100, batched_jointly, {"bare loop": bare_joint_loop})
     steps = 20_000
     seconds = 100 * steps / batched(3, 100, steps, record=60)
     print(f"p = 3, {steps:,} steps, 100 seeds, measured in full: {seconds:.1f} s")
