@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _provenance(preset: str, command: str, started: float) -> dict[str, Any]:
-    packages = ("torch", "numpy", "scipy", "cvxpy")
+    packages = ("torch", "numpy", "numba", "scipy", "cvxpy")
     return {
         "preset": preset,
         "command": command,
