@@ -14,7 +14,8 @@ DECIMAL = re.compile(r"(?<![\w.])[-−]?(?:\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+)(
 def forgive(new, stored):
     """Return the new output with each decimal that is close to the stored one replaced by it."""
     if isinstance(new, dict) and isinstance(stored, dict):
-        return {key: forgive(value, stored.get(key)) for key, value in new.items()}
+        # Of the same type: nbval asks a notebook's nodes for their attributes.
+        return type(new)({key: forgive(value, stored.get(key)) for key, value in new.items()})
     if isinstance(new, list) and isinstance(stored, list) and len(new) == len(stored):
         return [forgive(a, b) for a, b in zip(new, stored, strict=True)]
     if not (isinstance(new, str) and isinstance(stored, str)):

@@ -1,5 +1,6 @@
 """What the comparison of notebooks forgives, and what it does not."""
 
+import nbformat
 import pytest
 
 from tolerance import forgive
@@ -51,3 +52,10 @@ def test_the_notebooks_are_compared_so():
     from nbval.plugin import IPyNbCell
 
     assert IPyNbCell.compare_outputs.__name__ == "to_a_tenth"
+
+
+def test_a_node_of_a_notebook_stays_one():
+    """Because nbval reads its attributes."""
+    new, stored = (nbformat.v4.new_output("stream", text=text) for text in ("0.51", "0.5"))
+    assert forgive([new], [stored])[0].output_type == "stream"
+    assert forgive([new], [stored])[0].text == "0.5"
