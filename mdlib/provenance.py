@@ -1,0 +1,47 @@
+"""Where a recorded number comes from: versions, hardware, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return Python's version and those of the packages.
+
+    Examples
+    --------
+    >>> list(versions("torch", "numpy"))
+    ['python', 'torch', 'numpy']
+    """
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def hardware() -> str:
+    """Return the processor, its number of cores, and how many of them torch was told to use."""
+    threads = os.environ.get("OMP_NUM_THREADS", "unset")
+    return f"{_processor()}, {os.cpu_count()} cores, OMP_NUM_THREADS={threads}"
+
+
+def commit() -> str:
+    """Return the commit of this library, with a mark where its working tree had changes."""
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # no git here
+        return "unknown"
+    return found.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

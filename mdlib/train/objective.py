@@ -1,0 +1,62 @@
+"""What is minimised and what is counted, by the shape of the outputs: one logit, or one a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def example_losses(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of each example, (B,).
+
+    Parameters
+    ----------
+    outputs : Tensor (B,) or (B, K)
+        The logit of label 1, with labels 0 and 1; or the logits of labels 0, ..., K - 1.
+    labels : Tensor (B,)
+
+    Raises
+    ------
+    ValueError
+        For other shapes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> example_losses(torch.tensor([0.0, 0.0]), torch.tensor([1, 0]))
+    tensor([0.6931, 0.6931])
+    >>> example_losses(torch.zeros(2, 3), torch.tensor([0, 2]))
+    tensor([1.0986, 1.0986])
+    """
+    _check(outputs, labels)
+    if outputs.ndim == 1:
+        return F.binary_cross_entropy_with_logits(
+            outputs, labels.to(outputs.dtype), reduction="none"
+        )
+    return F.cross_entropy(outputs, labels, reduction="none")
+
+
+def correct(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return which examples get their label, bool (B,); shapes as in `example_losses`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> correct(torch.tensor([-0.1, 3.0]), torch.tensor([1, 1]))
+    tensor([False,  True])
+    """
+    _check(outputs, labels)
+    predicted = outputs > 0 if outputs.ndim == 1 else outputs.argmax(-1)
+    return predicted == labels
+
+
+def _check(outputs: Tensor, labels: Tensor) -> None:
+    if outputs.ndim not in (1, 2) or labels.shape != outputs.shape[:1]:
+        raise ValueError(
+            "the model must return logits (B,) or (B, classes) for labels (B,), got "
+            f"{tuple(outputs.shape)} for {tuple(labels.shape)}; flatten a single column"
+        )

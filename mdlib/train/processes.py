@@ -1,0 +1,73 @@
+"""One process, or those that torchrun started: who does what, and the few words they exchange."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train together, and which of them this one is."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    def share(self, batch: Tensor) -> Tensor:
+        """Own part of a batch; the parts of all are the batch, one may be empty."""
+        return batch[self.rank :: self.count]
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model whose backward pass averages gradients over the processes."""
+        if self.count == 1:
+            return model
+        own = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=own)
+
+    def total(self, rows: Tensor) -> Tensor:
+        """The sum over the processes, in float64."""
+        if self.count > 1:
+            rows = rows.to(self.device, torch.float64)
+            distributed.all_reduce(rows)
+        return rows.to("cpu", torch.float64)
+
+    def gather(self, state: Tensor) -> Tensor:
+        """One row for each process."""
+        if self.count == 1:
+            return state[None]
+        rows = [torch.empty_like(state, device=self.device) for _ in range(self.count)]
+        distributed.all_gather(rows, state.to(self.device))
+        return torch.stack(rows).cpu()
+
+    def agree(self, choice: bool) -> bool:
+        """What the first process chose."""
+        return bool(self.total(torch.tensor([choice and self.rank == 0])))
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """Join the group of processes that torchrun started, if it did; leave it at the end."""
+    started = int(os.environ.get("WORLD_SIZE", "1")) > 1 and distributed.is_available()
+    joins = started and not distributed.is_initialized()
+    if joins:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        if distributed.is_available() and distributed.is_initialized():
+            yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
+        else:
+            yield Processes(0, 1, device)
+    finally:
+        if joins:
+            distributed.destroy_process_group()
