@@ -14,7 +14,7 @@ from mdlib.train.examples import Examples
 from mdlib.train.objective import Loss
 from mdlib.train.options import Options, Reduction, Schedule
 from mdlib.train.precision import Precision, choose_precision
-from mdlib.train.processes import joined
+from mdlib.train.processes import join
 from mdlib.train.run import Run
 from mdlib.train.settings import describe, provenance
 from mdlib.train.training import Training
@@ -154,7 +154,8 @@ def fit(
     device = next(model.parameters()).device
     chosen = choose_precision(precision, device)
     path = None if directory is None else Path(directory)
-    with joined(device) as processes, RunDirectory(path, processes.rank == 0) as record:
+    processes = join(device)
+    with RunDirectory(path, writes=processes.rank == 0) as record:
         settings = describe(model, optimizer, train, validation, loss, device) | {
             "options": asdict(options),
             "precision": chosen,

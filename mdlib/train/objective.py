@@ -22,7 +22,7 @@ def example_losses(outputs: Tensor, labels: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        For other shapes.
+        For other shapes, and other labels for one logit.
 
     Examples
     --------
@@ -55,8 +55,15 @@ def correct(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _check(outputs: Tensor, labels: Tensor) -> None:
-    if outputs.ndim not in (1, 2) or labels.shape != outputs.shape[:1]:
+    single = outputs.ndim == 1
+    if not (single or (outputs.ndim == 2 and outputs.shape[1] > 1)) or (
+        labels.shape != outputs.shape[:1]
+    ):
         raise ValueError(
             "the model must return logits (B,) or (B, classes) for labels (B,), got "
             f"{tuple(outputs.shape)} for {tuple(labels.shape)}; flatten a single column"
         )
+    # On a GPU the question would stop the queue of work at every step.
+    if single and labels.device.type == "cpu" and not ((labels == 0) | (labels == 1)).all():
+        wrong = labels[(labels != 0) & (labels != 1)][0].item()
+        raise ValueError(f"a model with one logit needs labels 0 and 1, got {wrong}")

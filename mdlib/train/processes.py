@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -56,18 +55,17 @@ class Processes:
             distributed.barrier()
 
 
-@contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
-    """Join the group of processes that torchrun started, if it did; leave it at the end."""
-    started = int(os.environ.get("WORLD_SIZE", "1")) > 1 and distributed.is_available()
-    joins = started and not distributed.is_initialized()
-    if joins:
+def join(device: torch.device) -> Processes:
+    """Join the processes that torchrun started, if it did, until this one ends.
+
+    A group that the caller has made already is used as it is.
+    """
+    if not distributed.is_available():
+        return Processes(0, 1, device)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        if distributed.is_available() and distributed.is_initialized():
-            yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
-        else:
-            yield Processes(0, 1, device)
-    finally:
-        if joins:
-            distributed.destroy_process_group()
+        # Not at the end of a training: a group cannot be left and joined again safely.
+        atexit.register(distributed.destroy_process_group)
+    if not distributed.is_initialized():
+        return Processes(0, 1, device)
+    return Processes(distributed.get_rank(), distributed.get_world_size(), device)

@@ -35,7 +35,8 @@ def put_back(
     """Bring everything to where it was when the state was taken; return the place."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    generators = {name: rows[processes.rank] for name, rows in state["generators"].items()}
+    # A copy: torch reads a generator's state from where the memory begins, not the row.
+    generators = {name: rows[processes.rank].clone() for name, rows in state["generators"].items()}
     torch.set_rng_state(generators["cpu"])
     if "cuda" in generators:
         torch.cuda.set_rng_state(generators["cuda"], processes.device)

@@ -79,6 +79,7 @@ class Training:
                 "seconds": at.seconds,
             }
         )
+        self.processes.wait()  # each finds the files when it goes on
         return Run(
             metrics=self.lines,
             steps=at.step,

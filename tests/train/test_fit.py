@@ -1,0 +1,336 @@
+"""fit: the slow loop written out, what stops it, what it refuses."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import small
+from mdlib import LpPotential, MirrorDescent
+from mdlib.train import Arrays, evaluate, fit
+from mdlib.train.batches import epoch_batches
+from mdlib.train.precision import choose_precision
+
+
+def points(count=203, classes=2, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 4, generator=draw, dtype=torch.float64)
+    return Arrays(x, x[:, :classes].argmax(1))
+
+
+def network(outputs=2, seed=0):
+    torch.manual_seed(seed)
+    layers = [nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, outputs)]
+    return nn.Sequential(*layers, *([nn.Flatten(0)] if outputs == 1 else [])).double()
+
+
+def train(model, data=None, optimizer=None, **options):
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), 0.1)
+    defaults = {"epochs": 3, "batch_size": 20, "progress": False}
+    return fit(model, data or points(), optimizer, **defaults | options)
+
+
+def kinds(run, event):
+    return [line for line in run.metrics if line["event"] == event]
+
+
+# ---- the slow twin ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_it_is_the_loop_everybody_writes(reduction, outputs):
+    data, other = points(classes=max(outputs, 2)), points(77, max(outputs, 2), seed=1)
+    model, twin = network(outputs), network(outputs)
+    options = {"lr": 0.01, "potential": LpPotential(1.5), "momentum": 0.5}
+    run = train(
+        model,
+        data,
+        MirrorDescent(model.parameters(), **options),
+        validation=other,
+        reduction=reduction,
+        clip=0.5,
+        warmup=4,
+        schedule="cosine",
+        log_every=5,
+    )
+
+    optimizer = MirrorDescent(twin.parameters(), **options)
+    criterion = nn.BCEWithLogitsLoss if outputs == 1 else nn.CrossEntropyLoss
+    target = (lambda y: y.double()) if outputs == 1 else (lambda y: y)
+    steps, step = 3 * 11, 0
+    for epoch in range(3):
+        losses, norms, right = [], [], 0
+        for batch in epoch_batches(data.lengths, 20, seed=0, epoch=epoch):
+            x, y = data.inputs[batch], data.labels[batch]
+            cosine = 0.5 * (1 + math.cos(math.pi * (step - 4) / (steps - 4)))
+            optimizer.param_groups[0]["lr"] = 0.01 * ((step + 1) / 4 if step < 4 else cosine)
+            optimizer.zero_grad()
+            out = twin(x)
+            criterion(reduction=reduction)(out, target(y)).backward()
+            norms.append(nn.utils.clip_grad_norm_(twin.parameters(), 0.5).item())
+            optimizer.step()
+            step += 1
+            losses.append(criterion(reduction="sum")(out, target(y)).item())
+            right += int(((out > 0) if outputs == 1 else out.argmax(1)).eq(y).sum())
+            if step % 5 == 0:
+                line = next(found for found in kinds(run, "step") if found["step"] == step)
+                assert line["lr"] == optimizer.param_groups[0]["lr"]
+                assert line["epoch"] == epoch + 1
+        found = kinds(run, "epoch")[epoch]
+        assert found["loss"] == pytest.approx(sum(losses) / 203, rel=1e-12)
+        assert found["accuracy"] == right / 203
+        out, y = twin(other.inputs), other.labels
+        assert found["validation_loss"] == pytest.approx(criterion()(out, target(y)).item())
+        answers = (out > 0) if outputs == 1 else out.argmax(1)
+        assert found["validation_accuracy"] == answers.eq(y).double().mean()
+        closing = [line for line in kinds(run, "step") if line["epoch"] == epoch + 1][-1]
+        since = (step - 1) // 5 * 5 if epoch else 10  # the line before: steps 10, 20, 30
+        assert closing["gradient_norm"] == pytest.approx(
+            sum(norms[since - step :]) / (step - since)
+        )
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_lines_of_steps_share_the_epoch_between_them():
+    """Each step is in one line, the last of an epoch closes one; each is a mean over examples."""
+    run = train(network(), log_every=4)
+    assert [line["step"] for line in kinds(run, "step")] == [
+        4,
+        8,
+        11,
+        12,
+        16,
+        20,
+        22,
+        24,
+        28,
+        32,
+        33,
+    ]
+    sizes = [len(b) for e in range(3) for b in epoch_batches(points().lengths, 20, 0, e)]
+    at = 0
+    for epoch in kinds(run, "epoch"):
+        total = 0.0
+        for line in kinds(run, "step"):
+            if line["epoch"] == epoch["epoch"]:
+                total += line["loss"] * sum(sizes[at : line["step"]])
+                at = line["step"]
+        assert epoch["loss"] == pytest.approx(total / 203)
+
+
+def test_an_own_loss():
+    model, twin = network(), network()
+    run = train(model, loss=lambda out, y: F.cross_entropy(out, y, reduction="none") * 2)
+    doubled = train(twin, optimizer=torch.optim.SGD(twin.parameters(), 0.2))
+    assert run.metrics[-1]["loss"] == pytest.approx(2 * doubled.metrics[-1]["loss"])
+    torch.testing.assert_close(list(model.parameters()), list(twin.parameters()))
+
+
+def test_a_text_classifier_learns_and_evaluation_agrees():
+    torch.manual_seed(0)
+    model = small.classifier(dropout=0.0)
+    data = small.sentences(200, seed=5)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    run = fit(model, data, optimizer, epochs=30, batch_size=20, validation=data, progress=False)
+    assert run.best["validation_accuracy"] > 0.95
+    last = kinds(run, "epoch")[-1]
+    (inputs, labels) = data.collate(torch.arange(200))
+    with torch.no_grad():
+        expected = F.binary_cross_entropy_with_logits(model(*inputs), labels.float()).item()
+    assert last["validation_loss"] == pytest.approx(expected, rel=1e-4)
+    for size in (1, 7, 200):
+        found = evaluate(model, data, batch_size=size)
+        assert found["loss"] == pytest.approx(expected, rel=1e-4)
+        assert found["accuracy"] == last["validation_accuracy"]
+
+
+# ---- what the caller finds afterwards -----------------------------------------------------------
+
+
+def test_the_callers_generator_mode_and_rates_are_left_alone():
+    model = network().eval()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(model, optimizer=optimizer, schedule="cosine")
+    assert torch.equal(torch.rand(3), expected)
+    assert not model.training
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_the_result_depends_on_the_seed_and_not_on_the_callers_generator():
+    runs = []
+    for callers, seed in ((1, 0), (2, 0), (1, 1)):
+        model = small.classifier()
+        torch.manual_seed(callers)
+        runs.append(small.train(None, model, seed=seed)[0].metrics)
+    assert runs[0] == runs[1] != runs[2]
+
+
+# ---- stopping -----------------------------------------------------------------------------------
+
+
+def test_it_stops_at_a_train_accuracy():
+    run = train(network(), epochs=50, stop_at_accuracy=0.9)
+    accuracies = [line["accuracy"] for line in kinds(run, "epoch")]
+    assert run.stopped == "accuracy"
+    assert accuracies[-1] >= 0.9 > max(accuracies[:-1])
+    assert run.epochs == len(accuracies) < 50
+    assert run.steps == 11 * run.epochs
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_it_stops_when_validation_gets_no_better(patience):
+    """Labels that are noise: the validation is best early."""
+    noise = Arrays(points().inputs, torch.arange(203) % 2)
+    other = Arrays(points(50, seed=1).inputs, torch.arange(50) % 2)
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), 0.05)
+    run = train(model, noise, optimizer, validation=other, epochs=200, patience=patience)
+    assert run.stopped == "patience"
+    merits = [(x["validation_accuracy"], -x["validation_loss"]) for x in kinds(run, "epoch")]
+    assert merits.index(max(merits)) == len(merits) - 1 - patience
+    assert run.best == kinds(run, "epoch")[-1 - patience]
+
+
+def test_it_ends_with_its_epochs():
+    run = train(network())
+    assert (run.stopped, run.epochs, run.steps, run.best) == ("epochs", 3, 33, None)
+    assert run.seconds > 0
+
+
+# ---- divergence ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("log_every", [1, 7, 1000])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_names_its_step(bad, log_every, tmp_path):
+    seen = 0
+
+    def loss(out, y):
+        nonlocal seen
+        seen += 1
+        return F.cross_entropy(out, y, reduction="none") * (bad if seen == 15 else 1)
+
+    options = {"directory": tmp_path, "log_every": log_every, "checkpoint_steps": 4}
+    message = (
+        r"the loss is (nan|inf) at step 15 \(epoch 2\); the last good checkpoint is "
+        r".*checkpoint\.pt, of step 12; use a lower lr than 0\.1"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        train(network(), loss=loss, **options)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["place"]["step"] == 12
+    assert all(weight.isfinite().all() for weight in state["model"].values())
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """The step after which the loss would be NaN is the last before a checkpoint."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    optimizer.register_step_post_hook(
+        lambda *_: nn.init.constant_(model[0].bias, math.inf) if optimizer.steps == 6 else None
+    )
+    optimizer.steps = 0
+    optimizer.register_step_pre_hook(lambda *_: setattr(optimizer, "steps", optimizer.steps + 1))
+    with pytest.raises(FloatingPointError, match=r"a weight is not finite after step 6"):
+        train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=3)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["place"]["step"] == 3
+
+
+def test_too_large_a_step_is_told_without_a_directory_too():
+    model = small.classifier()
+    optimizer = MirrorDescent(model.parameters(), 1e4, LpPotential(1.1))
+    message = "no directory was given, so there is no checkpoint; use a lower lr than 10000"
+    with pytest.raises(FloatingPointError, match=message):
+        small.train(None, model, optimizer)
+
+
+def test_a_validation_that_is_not_finite_stops_the_run():
+    broken = points()
+    broken.inputs[3, 1] = math.nan
+    with pytest.raises(FloatingPointError, match="the validation loss is nan after step 11"):
+        train(network(), validation=broken)
+
+
+# ---- precision ----------------------------------------------------------------------------------
+
+
+def test_a_cpu_computes_in_float32_unless_asked():
+    assert choose_precision("auto", torch.device("cpu")) == "float32"
+    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16, got 'half'"):
+        choose_precision("half", torch.device("cpu"))
+
+
+def test_bfloat16_is_refused_where_it_would_be_imitated(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)
+    with pytest.raises(ValueError, match=r"no bfloat16 arithmetic .* use precision='auto'"):
+        train(network(), precision="bfloat16")
+
+
+def test_bfloat16_where_it_is_allowed_trains_float32_weights(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    data = small.sentences(61, seed=1)
+    plain, mixed = small.classifier(dropout=0.0), small.classifier(dropout=0.0)
+    runs = [
+        fit(m, data, torch.optim.SGD(m.parameters(), 0.1), epochs=2, precision=p, progress=False)
+        for m, p in ((plain, "float32"), (mixed, "bfloat16"))
+    ]
+    losses = [run.metrics[-1]["loss"] for run in runs]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert all(param.dtype == torch.float32 for param in mixed.parameters())
+
+
+# ---- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": 1.5}, "epochs must be an integer of at least 1, got 1.5"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"warmup": -1}, "warmup must be an integer of at least 0"),
+        ({"bucket": 0}, "bucket must be"),
+        ({"log_every": 0}, "log_every must be"),
+        ({"reduction": "none"}, "reduction must be one of mean, sum; got 'none'"),
+        ({"schedule": "step"}, "schedule must be one of constant, cosine; got 'step'"),
+        ({"clip": 0.0}, "clip must be above 0"),
+        ({"clip": math.nan}, "clip must be above 0"),
+        ({"stop_at_accuracy": 99.5}, r"stop_at_accuracy must lie in \(0, 1\], got 99.5"),
+        ({"patience": 0, "validation": points()}, "patience must be"),
+        ({"patience": 2}, "patience counts validations"),
+        ({"checkpoint_steps": 0}, "checkpoint_steps must be at least 1"),
+        ({"checkpoint_minutes": -1}, "checkpoint_minutes must be at least 0"),
+        ({"loss": F.cross_entropy}, r"one value for each of 20 examples, got shape \(\); .*'none'"),
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        train(network(), **options)
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="parameters that are not the model's"):
+        train(network(), optimizer=torch.optim.SGD(network().parameters(), 0.1))
+
+
+def test_outputs_that_are_no_logits_are_refused():
+    model = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))).double()
+    with pytest.raises(ValueError, match=r"got \(20, 2, 3\) for \(20,\)"):
+        train(model)
+    with pytest.raises(ValueError, match="needs labels 0 and 1, got 2"):
+        train(network(1), points(classes=3))
+    with pytest.raises(ValueError, match="flatten a single column"):
+        train(nn.Linear(4, 1).double())

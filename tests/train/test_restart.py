@@ -1,0 +1,299 @@
+"""A run that was killed at any moment ends, started again, with the bits it would have had."""
+
+import json
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import mdlib
+import small
+from mdlib.train import fit, load_weights
+
+HERE = Path(__file__).parent
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+
+
+def contents(directory):
+    """Everything a run left, but for the time it took."""
+    state = torch.load(directory / "checkpoint.pt", weights_only=True)
+    state["place"].pop("seconds")
+    result = json.loads((directory / "result.json").read_text())
+    result.pop("seconds")
+    return {
+        "state": state,
+        "best": torch.load(directory / "best.pt", weights_only=True),
+        "result": result,
+        "metrics": (directory / "metrics.jsonl").read_bytes(),
+        "config": (directory / "config.json").read_bytes(),
+    }
+
+
+def assert_same(left, right, where=""):
+    """Bit for bit, NaN and all: floats by value, tensors by their bytes."""
+    assert type(left) is type(right), where
+    if isinstance(left, dict):
+        assert left.keys() == right.keys(), where
+        for key in left:
+            assert_same(left[key], right[key], f"{where}.{key}")
+    elif isinstance(left, list):
+        assert len(left) == len(right), where
+        for i, pair in enumerate(zip(left, right, strict=True)):
+            assert_same(*pair, f"{where}.{i}")
+    elif isinstance(left, torch.Tensor):
+        assert left.dtype == right.dtype, where
+        assert torch.equal(left, right), where
+    else:
+        assert left == right, where
+
+
+def kill(*arguments):
+    """Run killing.py; return what it counted."""
+    paths = [str(HERE), str(Path(mdlib.__file__).parents[1])]
+    return int(
+        subprocess.run(
+            [sys.executable, str(HERE / "killing.py"), *map(str, arguments)],
+            env={"PYTHONPATH": ":".join(paths), "OMP_NUM_THREADS": "1", "PATH": ""},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
+
+
+def assert_all_as_whole(folder):
+    whole = contents(folder / "whole")
+    others = [directory for directory in folder.iterdir() if directory.name != "whole"]
+    assert others
+    for directory in others:
+        assert_same(contents(directory), whole, directory.name)
+
+
+@posix
+def test_killed_at_random_moments(tmp_path, seed):
+    assert kill("random", tmp_path, seed, 40) == 40
+    assert_all_as_whole(tmp_path)
+
+
+@posix
+def test_killed_before_and_after_every_call_that_lasts(tmp_path):
+    assert kill("calls", tmp_path) > 20
+    assert_all_as_whole(tmp_path)
+    assert not list(tmp_path.glob("*/*.part"))
+
+
+class StoppedError(Exception):
+    pass
+
+
+class StopsAfter(small.Sequences):
+    """Data that fails after so many batches, as a killed process would."""
+
+    def __init__(self, data, batches):
+        self.__dict__.update(data.__dict__)
+        self.left = batches
+
+    def collate(self, indices):
+        if self.left == 0:
+            raise StoppedError
+        self.left -= 1
+        return super().collate(indices)
+
+
+OPTIMIZERS = {
+    "sgd": lambda params: torch.optim.SGD(params, 0.05, momentum=0.9),
+    "adam": lambda params: torch.optim.Adam(params, 1e-3),
+    "adamw": lambda params: torch.optim.AdamW(params, 1e-3, weight_decay=0.1),
+    "entropy": lambda params: mdlib.MirrorDescent(
+        params, 0.01, mdlib.Hypentropy(0.1), weight_decay=0.1
+    ),
+}
+
+
+@pytest.mark.parametrize("batches", [0, 7, 13])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_on(name, batches, tmp_path):
+    data = small.sentences(61, seed=1)
+    options = {"epochs": 2, "batch_size": 10, "checkpoint_steps": 3, "progress": False}
+
+    def train(data, directory):
+        model = small.classifier()
+        return fit(
+            model, data, OPTIMIZERS[name](model.parameters()), directory=directory, **options
+        ), model
+
+    whole, expected = train(data, tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(StopsAfter(data, batches), tmp_path / "stopped")
+    run, model = train(data, tmp_path / "stopped")
+    assert run.metrics == whole.metrics
+    assert_same(model.state_dict(), expected.state_dict())
+
+
+def test_a_directory_changes_nothing(tmp_path):
+    (kept, a), (bare, b) = small.train(tmp_path), small.train()
+    assert kept.metrics == bare.metrics
+    assert_same(a.state_dict(), b.state_dict())
+
+
+@pytest.mark.parametrize("options", [{"checkpoint_steps": 1}, {"checkpoint_minutes": 0.0}])
+def test_how_often_it_is_saved_changes_nothing(options, tmp_path):
+    (often, a), (bare, b) = small.train(tmp_path, **options), small.train()
+    assert often.metrics == bare.metrics
+    assert_same(a.state_dict(), b.state_dict())
+
+
+def test_the_file_of_metrics_is_the_metrics(tmp_path):
+    run, _ = small.train(tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == run.metrics
+
+
+# ---- a finished run -----------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_not_repeated(tmp_path):
+    first, model = small.train(tmp_path)
+    before = contents(tmp_path)
+    untouched = StopsAfter(small.sentences(61, seed=1), 0)
+    other = small.classifier(seed=1)
+    optimizer = mdlib.MirrorDescent(other.parameters(), 0.01, mdlib.LpPotential(1.5), momentum=0.9)
+    again, _ = small.train(tmp_path, other, optimizer, data=untouched)
+    assert again == first
+    assert_same(other.state_dict(), model.state_dict())
+    assert_same(contents(tmp_path), before)
+
+
+def test_the_best_weights_are_those_of_the_best_validation(tmp_path):
+    run, model = small.train(tmp_path, epochs=6)
+    epochs = [line for line in run.metrics if line["event"] == "epoch"]
+    merit = [(line["validation_accuracy"], -line["validation_loss"]) for line in epochs]
+    assert run.best == epochs[merit.index(max(merit))]
+    load_weights(model, tmp_path, "best")
+    found = mdlib.train.evaluate(model, small.sentences(30, seed=2), batch_size=10)
+    assert found["loss"] == run.best["validation_loss"]
+    load_weights(model, tmp_path)
+    found = mdlib.train.evaluate(model, small.sentences(30, seed=2), batch_size=10)
+    assert found["loss"] == epochs[-1]["validation_loss"]
+
+
+# ---- what does not fit together is refused ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": 4}, r"options\.epochs was 3, now 4"),
+        ({"seed": 1}, r"options\.seed was 0, now 1"),
+        ({"clip": None}, r"options\.clip was 20\.0, now None"),
+        ({"note": {"split": 2}}, r"note was None, now \{'split': 2\}"),
+        ({"model": "dropout"}, r"model\.\d+ was .*0\.2.*, now .*0\.1"),
+        ({"optimizer": "lr"}, r"optimizer\.groups\.0\.lr was 0\.01, now 0\.02"),
+        ({"optimizer": "potential"}, r"potential was 'LpPotential.*1\.5.*', now 'LpPotential.*3"),
+        ({"validation": None}, r"validation was \{.*\}, now None"),
+        ({"validation": "other"}, r"validation\.fingerprint was"),
+    ],
+    ids=str,
+)
+def test_other_settings_are_refused_and_named(changed, message, tmp_path):
+    small.train(tmp_path)
+    before = contents(tmp_path)
+    model = small.classifier(dropout=0.1 if changed.get("model") else 0.2)
+    lr = 0.02 if changed.get("optimizer") == "lr" else 0.01
+    p = 3.0 if changed.get("optimizer") == "potential" else 1.5
+    optimizer = mdlib.MirrorDescent(model.parameters(), lr, mdlib.LpPotential(p), momentum=0.9)
+    options = {k: v for k, v in changed.items() if k not in ("model", "optimizer")}
+    if options.get("validation") == "other":
+        options["validation"] = small.sentences(30, seed=3)
+    with pytest.raises(ValueError, match=message):
+        small.train(tmp_path, model, optimizer, **options)
+    assert_same(contents(tmp_path), before)
+
+
+def test_another_machine_is_warned_of(tmp_path):
+    small.train(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["provenance"]["versions"]["torch"] = "1.0"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.warns(UserWarning, match=r"versions\.torch was '1\.0', now"):
+        small.train(tmp_path)
+
+
+def hold(directory, began, stop):
+    class Waits(small.Sequences):
+        def collate(self, indices):
+            began.set()
+            stop.wait(60)
+            raise StoppedError
+
+    data = small.sentences(10, seed=1)
+    data.__class__ = Waits
+    model = small.classifier()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    fit(model, data, optimizer, epochs=1, directory=directory, progress=False)
+
+
+def test_a_directory_has_one_run_at_a_time(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    began, stop = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path, began, stop), daemon=True)
+    other.start()
+    try:
+        assert began.wait(60)
+        with pytest.raises(RuntimeError, match=f"another process is training in {tmp_path}"):
+            small.train(tmp_path)
+    finally:
+        other.kill()
+        other.join()
+    with pytest.raises(ValueError, match="begun with other settings"):  # the lock went with it
+        small.train(tmp_path)
+
+
+class Exploit:
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "best.pt"])
+@pytest.mark.parametrize("content", ["pickle", "torch", "cut", "empty"])
+def test_loading_executes_nothing(name, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, model = small.train(tmp_path)
+    path = tmp_path / name
+    if content == "pickle":
+        path.write_bytes(pickle.dumps(Exploit(), protocol=2))
+    elif content == "torch":
+        torch.save({"model": Exploit()}, path)
+    else:
+        path.write_bytes(path.read_bytes()[: 1000 if content == "cut" else 0])
+    with pytest.raises(ValueError, match="is not a file that fit wrote, or is damaged"):
+        load_weights(model, tmp_path, "best" if name == "best.pt" else "last")
+    if name == "checkpoint.pt":
+        with pytest.raises(ValueError, match="is not a file that fit wrote, or is damaged"):
+            small.train(tmp_path)
+    assert not Path("executed").exists()
+
+
+def test_metrics_that_lost_lines_are_refused(tmp_path):
+    small.train(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(ValueError, match="lost lines that its checkpoint counts"):
+        small.train(tmp_path)
+
+
+def test_weights_that_are_not_there_or_not_this_models(tmp_path):
+    model = small.classifier()
+    small.train(tmp_path, validation=None)
+    with pytest.raises(FileNotFoundError, match="a run with validation writes it"):
+        load_weights(model, tmp_path, "best")
+    with pytest.raises(FileNotFoundError, match="no run was begun there"):
+        load_weights(model, tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="which must be last or best, got 'first'"):
+        load_weights(model, tmp_path, "first")
+    with pytest.raises(ValueError, match="holds the weights of another model"):
+        load_weights(nn.Linear(2, 2), tmp_path)

@@ -1,0 +1,78 @@
+"""Two processes that train as one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import mdlib
+import small
+from mdlib.train import load_weights
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What two gloo processes under torchrun left; see together.py."""
+    folder = tmp_path_factory.mktemp("together")
+    paths = [str(HERE), str(Path(mdlib.__file__).parents[1])]
+    launch = "-m torch.distributed.run --nnodes 1 --nproc-per-node 2 --rdzv-backend c10d"
+    command = [*launch.split(), "--rdzv-endpoint", "localhost:0", HERE / "together.py", folder]
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        env={"PYTHONPATH": ":".join(paths), "OMP_NUM_THREADS": "1", "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def metrics(directory):
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_curve_of_two_is_the_curve_of_one(reduction, folder):
+    """Losses of every line, train and validation, to 1e-5, although a share may be empty."""
+    alone, model = small.train(None, small.classifier(dropout=0.0), reduction=reduction)
+    together = metrics(folder / reduction)
+    assert len(together) == len(alone.metrics)
+    for two, one in zip(together, alone.metrics, strict=True):
+        assert two.pop("event") == one.pop("event")
+        assert two == pytest.approx(one, rel=1e-5, abs=1e-5)
+    shared = small.classifier(seed=3)
+    load_weights(shared, folder / reduction)
+    torch.testing.assert_close(shared.state_dict(), model.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_processes_that_stopped_go_on_with_the_same_bits(folder):
+    """With dropout, which each draws for itself."""
+    whole, stopped = folder / "whole", folder / "stopped"
+    assert (whole / "metrics.jsonl").read_bytes() == (stopped / "metrics.jsonl").read_bytes()
+    states = [torch.load(d / "checkpoint.pt", weights_only=True) for d in (whole, stopped)]
+    for name, weight in states[0]["model"].items():
+        assert torch.equal(weight, states[1]["model"][name]), name
+    generators = [state["generators"]["cpu"] for state in states]
+    assert torch.equal(*generators)
+    assert not torch.equal(generators[0][0], generators[0][1])
+
+
+def test_every_process_ends_with_the_same(folder):
+    (first, weights), (second, others) = (
+        torch.load(folder / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert first == second == metrics(folder / "stopped")
+    for name in weights:
+        assert torch.equal(weights[name], others[name]), name
+
+
+def test_the_number_of_processes_is_recorded(folder):
+    with pytest.raises(ValueError, match="processes was 2, now 1"):
+        small.train(folder / "mean", small.classifier(dropout=0.0))
