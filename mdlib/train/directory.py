@@ -111,7 +111,7 @@ class RunDirectory:
             os.fsync(metrics.fileno())
             size = metrics.tell()
         with whole_file(self.path / "checkpoint.pt") as file:
-            torch.save({**state, "format": _FORMAT, "metrics_size": size}, file)
+            torch.save({**state, "metrics_size": size, "format": _FORMAT}, file)
 
     def restore(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Return the last checkpoint and the metrics up to it, or None before the first.
@@ -121,10 +121,15 @@ class RunDirectory:
         ValueError
             If a file was changed by somebody else.
         """
-        if self.path is None or not (self.path / "checkpoint.pt").exists():
+        if self.path is None:
+            return None
+        metrics = self.path / "metrics.jsonl"
+        if not (self.path / "checkpoint.pt").exists():
+            if self.writes:
+                metrics.unlink(missing_ok=True)
             return None
         state = _load(self.path / "checkpoint.pt")
-        metrics, size = self.path / "metrics.jsonl", state["metrics_size"]
+        size = state["metrics_size"]
         kept = metrics.read_bytes()[:size] if metrics.exists() else b""
         if len(kept) < size:
             raise ValueError(
@@ -138,7 +143,7 @@ class RunDirectory:
         """Keep these weights as the best."""
         if self.writes and self.path is not None:
             with whole_file(self.path / "best.pt") as file:
-                torch.save(model.state_dict(), file)
+                torch.save({"model": model.state_dict(), "format": _FORMAT}, file)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Say that the run is finished."""
@@ -187,8 +192,8 @@ def load_weights(
         raise FileNotFoundError(f"there is no {path}: {need}")
     loaded = _load(path)
     try:
-        model.load_state_dict(loaded if which == "best" else loaded["model"])
-    except (RuntimeError, KeyError) as error:
+        model.load_state_dict(loaded["model"])
+    except RuntimeError as error:
         raise ValueError(f"{path} holds the weights of another model: {error}") from None
 
 
@@ -197,8 +202,8 @@ def _load(path: Path) -> dict[str, Any]:
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a file that fit wrote, or is damaged: {error}") from None
-    if not isinstance(loaded, dict) or loaded.get("format", _FORMAT) != _FORMAT:
-        raise ValueError(f"{path} was written by another version of mdlib; start a new directory")
+    if not isinstance(loaded, dict) or loaded.get("format") != _FORMAT:
+        raise ValueError(f"{path} was written by another version of mdlib; begin a new directory")
     return loaded
 
 

@@ -35,7 +35,7 @@ class Processes:
         if self.count > 1:
             rows = rows.to(self.device, torch.float64)
             distributed.all_reduce(rows)
-        return rows.to("cpu", torch.float64)
+        return rows.cpu().double()
 
     def gather(self, state: Tensor) -> Tensor:
         """One row for each process."""

@@ -127,7 +127,8 @@ class Training:
                     bar.update()
                     logs = at.step % options.log_every == 0 or at.batch == len(batches)
                     if logs:
-                        bar.set_postfix(epoch=at.epoch + 1, loss=self._log(), refresh=False)
+                        loss = self._log()
+                        bar.set_postfix(epoch=at.epoch + 1, loss=loss, refresh=False)
                     if at.batch == len(batches):
                         self._end_epoch()
                     if at.stopped or self._is_due(checkpoint_steps, checkpoint_minutes, logs):

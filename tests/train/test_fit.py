@@ -314,7 +314,6 @@ def test_bfloat16_where_it_is_allowed_trains_float32_weights(monkeypatch):
         ({"checkpoint_minutes": -1}, "checkpoint_minutes must be at least 0"),
         ({"loss": F.cross_entropy}, r"one value for each of 20 examples, got shape \(\); .*'none'"),
     ],
-    ids=str,
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

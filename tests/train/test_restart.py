@@ -297,3 +297,18 @@ def test_weights_that_are_not_there_or_not_this_models(tmp_path):
         load_weights(model, tmp_path, "first")
     with pytest.raises(ValueError, match="holds the weights of another model"):
         load_weights(nn.Linear(2, 2), tmp_path)
+
+
+@pytest.mark.parametrize("content", [{"model": {}}, {"model": {}, "format": 2}, [1]], ids=str)
+def test_a_file_of_another_format_is_refused(content, tmp_path):
+    torch.save(content, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="was written by another version of mdlib"):
+        load_weights(small.classifier(), tmp_path)
+
+
+def test_a_directory_without_its_checkpoint_begins_again(tmp_path):
+    small.train(tmp_path)
+    before = contents(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    small.train(tmp_path)
+    assert_same(contents(tmp_path), before)
