@@ -198,6 +198,14 @@ def test_it_stops_when_validation_gets_no_better(patience):
     assert run.best == kinds(run, "epoch")[-1 - patience]
 
 
+def test_of_equally_good_epochs_the_first_is_the_best():
+    """Steps of length 0: every validation is the same."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    run = train(model, optimizer=optimizer, validation=points(), epochs=9, patience=3)
+    assert (run.stopped, run.epochs, run.best["epoch"]) == ("patience", 4, 1)
+
+
 def test_it_ends_with_its_epochs():
     run = train(network())
     assert (run.stopped, run.epochs, run.steps, run.best) == ("epochs", 3, 33, None)
