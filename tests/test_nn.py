@@ -114,6 +114,16 @@ def test_dropout_is_for_training():
     torch.testing.assert_close(model(ids), same(ids))
 
 
+def test_attention_drops_weights_and_keeps_their_mean():
+    attention = SelfAttention(12, 3, dropout=0.5).double()
+    x = torch.randn(2, 7, 12, dtype=torch.float64)
+    draws = torch.stack([attention(x) for _ in range(4000)])
+    assert draws.std(0).min() > 0.01
+    error = (draws.mean(0) - attention.eval()(x)).abs() / draws.std(0) * 4000**0.5
+    assert error.max() < 5  # standard errors
+    assert torch.equal(attention(x), attention(x))
+
+
 # ---- padding ------------------------------------------------------------------------------------
 
 
@@ -133,9 +143,11 @@ def test_no_gradient_comes_from_padding():
 
 
 def test_an_empty_sequence_is_its_first_token():
-    model = classifier()
+    """What fills it up is read as a token there: no softmax is over nothing."""
+    model, other = classifier(), classifier(padding=7)
+    other.load_state_dict(model.state_dict())
     ids = torch.zeros(2, 5, dtype=torch.int64)
-    torch.testing.assert_close(model(ids), model(ids[:, :1]))
+    torch.testing.assert_close(model(ids), other(ids[:, :1]).expand(2))
 
 
 def test_another_padding_id():

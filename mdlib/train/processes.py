@@ -46,8 +46,8 @@ class Processes:
         return torch.stack(rows).cpu()
 
     def agree(self, choice: bool) -> bool:
-        """What the first process chose."""
-        return bool(self.total(torch.tensor([choice and self.rank == 0])))
+        """Whether any process chose it: the same answer for all."""
+        return bool(self.total(torch.tensor([choice])))
 
     def wait(self) -> None:
         """Until all have come here."""

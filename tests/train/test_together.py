@@ -59,9 +59,13 @@ def test_processes_that_stopped_go_on_with_the_same_bits(folder):
     states = [torch.load(d / "checkpoint.pt", weights_only=True) for d in (whole, stopped)]
     for name, weight in states[0]["model"].items():
         assert torch.equal(weight, states[1]["model"][name]), name
-    generators = [state["generators"]["cpu"] for state in states]
-    assert torch.equal(*generators)
-    assert not torch.equal(generators[0][0], generators[0][1])
+    assert torch.equal(*(state["generators"]["cpu"] for state in states))
+
+
+def test_processes_drop_different_weights(folder):
+    begun = torch.load(folder / "begun" / "checkpoint.pt", weights_only=True)
+    assert begun["place"]["step"] == 0
+    assert not torch.equal(*begun["generators"]["cpu"])
 
 
 def test_every_process_ends_with_the_same(folder):
