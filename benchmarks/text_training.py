@@ -15,11 +15,11 @@ import statistics
 import time
 
 import torch
-from mdlib.data.text import load_imdb
-from mdlib.data.tokenizer import Tokenizer
 from torch.nn import functional as F
 
 from mdlib import LpPotential, MirrorDescent
+from mdlib.data.text import load_imdb
+from mdlib.data.tokenizer import Tokenizer
 from mdlib.nn import TextClassifier
 from mdlib.train import Sequences
 from mdlib.train.batches import epoch_batches

@@ -17,6 +17,7 @@ from pathlib import Path
 import pooch
 from filelock import FileLock
 
+from mdlib.atomic import whole_file
 from mdlib.data.fetch import UnavailableError
 
 
@@ -61,7 +62,7 @@ def read_files(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename: a reader sees the old file or the new one, never half of it.
+    """Write a file and the folders above it, the file whole or not at all.
 
     Examples
     --------
@@ -72,12 +73,8 @@ def write_whole(path: Path, content: bytes) -> None:
     ['a.txt']
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
+    with whole_file(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _look_up(files: Mapping[str, str], cache: Path) -> dict[str, bytes]:
