@@ -1,0 +1,361 @@
+"""The command line: ``python -m mdlib sentiment``, ``python -m mdlib sweep``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from mdlib.cost import cost, duration
+from mdlib.data.fetch import UnavailableError
+from mdlib.sentiment import (
+    OPTIMIZERS,
+    OWN,
+    PRESETS,
+    REPEATS,
+    SentimentRun,
+    score_on_test,
+    train,
+)
+from mdlib.sweep import Outcome, perform, run_directory, sweep
+
+SENTIMENT = """\
+Train the sentiment classifier once and print the accuracies.
+
+Stopped at any moment, the same command goes on where it was; finished, it is not repeated. The
+run's directory is FOLDER/NAME, NAME a hash of its settings: there are metrics.jsonl, the weights
+(checkpoint.pt, best.pt) and outcome.json with the result and where it was computed.
+"""
+
+SENTIMENT_EXAMPLES = """\
+examples:
+  python -m mdlib sentiment --p 1.1
+      a small model on 5,000 phrases of SST-2: the quickest way to see it train
+  python -m mdlib sentiment --p 1.1 --layers 3 --preset paper --dry-run
+      what one run of the paper's protocol would cost here
+  python -m mdlib sentiment --preset small --optimizer adam --lr 3e-4 --test
+      a rival on IMDb; when it is trained, its test accuracy
+"""
+
+SWEEP = """\
+Train every combination of the values given and print a table.
+
+Finished runs are never repeated, also those of `python -m mdlib sentiment` in the same folder; a
+run that fails is recorded and stops no other; a worker that is lost costs only its run, which goes
+on from its last checkpoint elsewhere.
+
+Every option of a run takes several values. Those that an optimizer does not have, such as p for
+adam, do not multiply its runs.
+"""
+
+SWEEP_EXAMPLES = """\
+examples:
+  python -m mdlib sweep --p 1.1 2 3 --lr 1e-3 3e-3 1e-2 --workers 2
+      nine runs, two at a time
+  python -m mdlib sweep --preset paper --p 1.1 2 3 --layers 3 4 6 --scheduler tcp://10.0.0.1:8786
+      the paper's table, ten seeds each, on a Dask cluster; on each of its machines was started
+      dask worker tcp://10.0.0.1:8786 --nthreads 1 --nworkers COUNT
+  python -m mdlib sweep --optimizer md adam --p 1.1 --lr 1e-3 3e-3 --test
+      choose the learning rate by the validation part, then test only the chosen runs
+"""
+
+HELP = {
+    "data": "data set",
+    "optimizer": "md is mirror descent; sgd, l1 (sgd with an l_1 penalty), adam, adamw: its rivals",
+    "p": "exponent of md's potential: 2 is gradient descent, near 1 sparse",
+    "lr": "learning rate; by default the preset's for the optimizer and p",
+    "momentum": "of md (in the dual), sgd and l1",
+    "penalty": "factor of the l_1 norm, for l1",
+    "weight_decay": "decoupled, of md (in the dual) and adamw",
+    "normalize": "divide each gradient by its dual norm (md)",
+    "layers": "number of transformer blocks",
+    "width": "entries of a token",
+    "heads": "attention heads in a block",
+    "hidden": "width of a block's perceptron",
+    "dropout": "rate",
+    "vocabulary": "largest number of different tokens",
+    "max_length": "tokens after which a text is cut",
+    "subset": "train on so many texts only",
+    "batch_size": "texts in a step",
+    "epochs": "largest number of passes over the texts",
+    "reduction": "of the loss over a batch",
+    "clip": "largest l_2 norm of the whole gradient",
+    "warmup": "steps in which the learning rate grows to its own",
+    "schedule": "of the learning rate after that",
+    "stop_at_accuracy": "stop after an epoch with this training accuracy",
+    "patience": "stop after so many epochs without a better validation accuracy",
+    "seed": "of initial weights, order of texts and dropout",
+}
+CHOICES = {
+    "data": ["imdb", "sst2"],
+    "optimizer": list(OPTIMIZERS),
+    "reduction": ["mean", "sum"],
+    "schedule": ["constant", "cosine"],
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return 0, or 1 if a run did not finish. A bad option ends with status 2."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ValueError, UnavailableError, ModuleNotFoundError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+
+
+def train_one(options: argparse.Namespace) -> int:
+    """``sentiment``: one run, here."""
+    chosen = {name: value for name, value in _chosen(options).items() if value is not None}
+    run = SentimentRun.preset(options.preset, **chosen)
+    if options.dry_run:
+        print(f"{_title(run)}\n\n{cost(run, options.device)}")
+        return 0
+    directory = run_directory(run, options.folder)
+    print(f"{_title(run)}\n{directory}", file=sys.stderr)
+    training = partial(train, device=options.device, progress=None)
+    end = perform(run, training, options.folder)
+    if end.status != "finished":
+        print(f"{end.status}: {end.error}", file=sys.stderr)
+        return 1
+    print(f"{'epoch':>5} {'train':>7} {'validation':>10}")
+    for line in end.result["curve"]:
+        print(f"{line['epoch']:5} {line['accuracy']:7.2%} {line['validation_accuracy']:10.2%}")
+    if options.test:
+        tested = perform(
+            run, partial(score_on_test, device=options.device), options.folder, record="test"
+        )
+        if tested.status != "finished":
+            print(f"test {tested.status}: {tested.error}", file=sys.stderr)
+            return 1
+        best, last = (tested.result[which]["accuracy"] for which in ("best", "last"))
+        print(f"test accuracy {best:.2%} with the best weights, {last:.2%} with the last")
+    return 0
+
+
+def train_many(options: argparse.Namespace) -> int:
+    """``sweep``: all combinations, several at a time."""
+    chosen = _chosen(options)
+    chosen["seed"] = chosen["seed"] or range(REPEATS[options.preset])
+    values = {name: v for name, v in chosen.items() if v is not None}
+    if "normalize" in values:  # a switch has one value
+        values["normalize"] = [values["normalize"]]
+    runs = grid(options.preset, values)
+    if options.dry_run:
+        _print_costs(runs, options.device)
+        return 0
+    where = {"workers": options.workers, "scheduler": options.scheduler}
+    ends = sweep(runs, partial(train, device=options.device), options.folder, **where)
+    tests: list[Outcome] = []
+    if options.test:
+        scoring = partial(score_on_test, device=options.device)
+        best = [end.run for end in choose_rates(ends)]
+        tests = sweep(best, scoring, options.folder, record="test", **where)
+    print(table(ends, tests))
+    bad = [end for end in [*ends, *tests] if end.status != "finished"]
+    for end in bad:
+        print(f"{end.directory}: {end.status}: {end.error}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def grid(preset: str, values: Mapping[str, Iterable[Any]]) -> list[SentimentRun]:
+    """Return the runs of all combinations, equal ones once.
+
+    Examples
+    --------
+    >>> runs = grid("quick", {"optimizer": ["md", "adam"], "p": [1.1, 2.0], "seed": [7]})
+    >>> [(run.optimizer, run.p, run.seed) for run in runs]
+    [('md', 1.1, 7), ('md', 2.0, 7), ('adam', None, 7)]
+    """
+    runs = []
+    for combination in product(*values.values()):
+        changes = dict(zip(values, combination, strict=True))
+        optimizer = changes.get("optimizer", SentimentRun.optimizer)
+        for name, users in OWN.items():
+            if optimizer not in users:
+                changes.pop(name, None)
+        runs.append(SentimentRun.preset(preset, **changes))
+    return list(dict.fromkeys(runs))
+
+
+def choose_rates(ends: Iterable[Outcome]) -> list[Outcome]:
+    """Of runs that differ in nothing but lr and seed, keep those of the best lr.
+
+    The best lr has the highest mean over its seeds of the best validation accuracy; one with a run
+    that did not finish is not chosen.
+    """
+    chosen = []
+    for rates in _grouped(ends, ("lr", "seed")).values():
+        by_rate = _grouped(rates, ("seed",)).values()
+        sound = [same for same in by_rate if all(end.status == "finished" for end in same)]
+        if sound:
+            chosen += max(sound, key=lambda same: statistics.fmean(map(_validated, same)))
+    return chosen
+
+
+def table(ends: Iterable[Outcome], tests: Iterable[Outcome] = ()) -> str:
+    """Return a line for each setting: the mean and deviation over its seeds, in per cent."""
+    tested = {end.run: end.result for end in tests if end.status == "finished"}
+    groups = _grouped(ends, ("seed",))
+    varied = _varied(groups)
+    lines = [[*varied, "runs", "validation", "test (best)", "test (last)", "time of a run"]]
+    for run, same in groups.items():
+        done = [end for end in same if end.status == "finished"]
+        scores = [tested[end.run] for end in done if end.run in tested]
+        values = [getattr(run, name) for name in varied]
+        lines.append(
+            [
+                *("-" if value is None else f"{value}" for value in values),
+                f"{len(done)} of {len(same)}",
+                _spread([_validated(end) for end in done]),
+                *(_spread([s[which]["accuracy"] for s in scores]) for which in ("best", "last")),
+                duration(statistics.fmean(e.result["seconds"] for e in done)) if done else "",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    cells = (zip(line, widths, strict=True) for line in lines)
+    return "\n".join("  ".join(c.ljust(w) for c, w in line).rstrip() for line in cells)
+
+
+def _validated(end: Outcome) -> float:
+    return float(end.result["best"]["validation_accuracy"])
+
+
+def _spread(shares: list[float]) -> str:
+    if not shares:
+        return ""
+    deviation = f" +- {100 * statistics.stdev(shares):.2f}" if len(shares) > 1 else ""
+    return f"{100 * statistics.fmean(shares):.2f}{deviation}"
+
+
+def _grouped(
+    ends: Iterable[Outcome], apart_from: tuple[str, ...]
+) -> dict[SentimentRun, list[Outcome]]:
+    """Runs that are equal but for some fields, under one of them with those fields at default."""
+    groups: dict[SentimentRun, list[Outcome]] = {}
+    for end in ends:
+        common = replace(end.run, **{name: getattr(SentimentRun, name) for name in apart_from})
+        groups.setdefault(common, []).append(end)
+    return groups
+
+
+def _varied(runs: Iterable[SentimentRun]) -> list[str]:
+    """The fields in which runs differ; of a single run what names it."""
+    runs = list(runs)
+    names = [field.name for field in fields(SentimentRun)]
+    return [name for name in names if len({getattr(run, name) for run in runs}) > 1] or [
+        "optimizer",
+        "lr",
+    ]
+
+
+def _print_costs(runs: list[SentimentRun], device: str) -> None:
+    """The cost of each kind of run; how it is optimized and seeded hardly matters for that."""
+    kinds: dict[SentimentRun, list[SentimentRun]] = {}
+    for run in runs:
+        same = replace(run, seed=0, lr=1e-3)
+        kinds.setdefault(same, []).append(run)
+    total = 0.0
+    for kind, alike in kinds.items():
+        found = cost(kind, device)
+        total += found.seconds * found.epochs * len(alike)
+        print(f"{len(alike)} x {_title(kind)}\n\n{found}\n")
+    print(f"{len(runs)} runs, {duration(total)} if one after the other, for all their epochs")
+
+
+def _title(run: SentimentRun) -> str:
+    p = "" if run.p is None else f" p={run.p:g}"
+    return (
+        f"{run.optimizer}{p} lr={run.lr:g} on {run.data}, {run.layers} layers of width {run.width}"
+    )
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in fields(SentimentRun)}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mdlib",
+        description="Train with mirror descent. `python -m mdlib.claims` measures the ledger.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = _command(commands, "sentiment", SENTIMENT, SENTIMENT_EXAMPLES, "train once")
+    _add_run_options(one, several=False)
+    one.set_defaults(command=train_one)
+    many = _command(commands, "sweep", SWEEP, SWEEP_EXAMPLES, "train all combinations of settings")
+    where = many.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=int, help="processes at a time, one thread each (default: a core each)"
+    )
+    where.add_argument("--scheduler", help="address of a Dask scheduler, to use its workers")
+    _add_run_options(many, several=True)
+    many.set_defaults(command=train_many)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, description: str, examples: str, summary: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="quick",
+        help="where the settings start: quick (SST-2, seconds), small (IMDb, minutes an epoch), "
+        "paper (the paper's protocol); default: quick",
+    )
+    parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
+    parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")
+    parser.add_argument(
+        "--test", action="store_true", help="afterwards, look at the test part, once for each run"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the cost, timed on a few real steps, and train nothing",
+    )
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser, several: bool) -> None:
+    """An option for each field of a run; without it the preset decides."""
+    settings = parser.add_argument_group(
+        "settings of a run" + (" (each takes several values)" if several else "")
+    )
+    for field in fields(SentimentRun):
+        kind = next(k for k in (float, int, bool, str) if k.__name__ in f"{field.type} str")
+        flag, text = "--" + field.name.replace("_", "-"), HELP[field.name] + _preset_values(field)
+        extra: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if kind is not bool:
+            choices = CHOICES.get(field.name)
+            metavar = None if choices else {int: "N", float: "X"}[kind]
+            extra = {"type": kind, "choices": choices, "metavar": metavar}
+            extra["nargs"] = "+" if several else None
+        settings.add_argument(flag, default=None, dest=field.name, help=text, **extra)
+
+
+def _preset_values(field: Field[Any]) -> str:
+    """What the presets set it to, in words for the help."""
+    values = {name: preset.get(field.name, field.default) for name, preset in PRESETS.items()}
+    if field.name in ("p", "lr") or not any(values.values()):
+        return ""
+    if len(set(values.values())) == 1:
+        return f" (default: {values['quick']})"
+    return f" ({', '.join(f'{name} {value}' for name, value in values.items())})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

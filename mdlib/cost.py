@@ -1,0 +1,145 @@
+"""What a run will cost: parameters, tokens, steps, arithmetic, and a guess at the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mdlib.data.encoded import load_encoded
+from mdlib.nn import TextClassifier
+from mdlib.sentiment import (
+    SentimentRun,
+    build_model,
+    build_optimizer,
+    choose_device,
+    sequences,
+    training_part,
+)
+from mdlib.train import Sequences, fit
+from mdlib.train.batches import epoch_batches, sorted_batches
+
+_TIMED = 5  # steps
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a run if it lasts for all its epochs.
+
+    Attributes
+    ----------
+    parameters, texts, steps, epochs : int
+        Steps are those of one epoch.
+    tokens, padded : int
+        Of one epoch, after long texts were cut: real ones, and with what fills up the batches.
+    operations : float
+        Multiplications and additions of one epoch's matrix products, forward and backward, and of
+        its validation.
+    seconds : float
+        Expected for one epoch on this machine, now.
+    """
+
+    parameters: int
+    texts: int
+    steps: int
+    epochs: int
+    tokens: int
+    padded: int
+    operations: float
+    seconds: float
+
+    def __str__(self) -> str:
+        rows = {
+            "parameters": f"{self.parameters:,}",
+            "training texts": f"{self.texts:,}",
+            "tokens an epoch": f"{self.tokens:,}, {self.padded:,} with padding",
+            "steps": f"{self.steps:,} an epoch, {self.steps * self.epochs:,} in all",
+            "operations": f"{self.operations:.1e} an epoch, {self.operations * self.epochs:.1e} "
+            "in all",
+            "expected time": f"{duration(self.seconds)} an epoch, "
+            f"{duration(self.seconds * self.epochs)} in all {self.epochs} epochs",
+        }
+        return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
+
+
+def cost(run: SentimentRun, device: str = "auto") -> Cost:
+    """Count, and time a few real steps on batches from the shortest to the longest."""
+    tokenizer, parts = load_encoded(run.data, run.vocabulary)
+    data, held_out = training_part(run, parts["train"]), sequences(run, parts["validation"])
+    model = build_model(run, len(tokenizer)).to(choose_device(device))
+    batches = epoch_batches(data.lengths, run.batch_size, seed=run.seed, epoch=0)
+    checks = sorted_batches(held_out.lengths, run.batch_size)
+    forward = operations(run, held_out.lengths, checks)
+    trained = 3 * operations(run, data.lengths, batches)  # backward costs twice forward
+    return Cost(
+        parameters=sum(param.numel() for param in model.parameters()),
+        texts=len(data),
+        steps=len(batches),
+        epochs=run.epochs,
+        tokens=int(data.lengths.sum()),
+        padded=sum(_area(data.lengths, batch) for batch in batches),
+        operations=trained + forward,
+        seconds=_step_seconds(run, model, data, batches) * len(batches) * (1 + forward / trained),
+    )
+
+
+def operations(run: SentimentRun, lengths: Tensor, batches: list[Tensor]) -> float:
+    """Count the operations of forward passes, two for each multiplication and its addition.
+
+    A batch of B texts padded to T tokens costs, in a layer of width w and hidden width h,
+
+    - per token, 6 w^2 for queries, keys and values, 2 w^2 for the output, 4 w h for the
+      perceptron, and 4 w T for the two products of attention;
+    - in the last layer keys and values for each token, 4 w^2, and the rest for one token only.
+    """
+    w, h, total = run.width, run.hidden, 0.0
+    for batch in batches:
+        T = int(lengths[batch].max())
+        query = 2 * w * w + 4 * w * T + 2 * w * w + 4 * w * h  # what one token asks and is told
+        keys = 4 * w * w
+        total += len(batch) * (run.layers * T * keys + ((run.layers - 1) * T + 1) * query + 2 * w)
+    return total
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that a reader would use.
+
+    Examples
+    --------
+    >>> duration(0.42), duration(90), duration(8000), duration(4e5)
+    ('0.42 s', '90 s', '2.2 h', '4.6 days')
+    """
+    for unit, size, name in ((1, 120, "s"), (60, 120, "min"), (3600, 48, "h")):
+        if seconds < unit * size:
+            return f"{seconds / unit:.2g} {name}"
+    return f"{seconds / 86400:,.2g} days" if seconds < 8.64e6 else f"{seconds / 86400:,.0f} days"
+
+
+def _step_seconds(
+    run: SentimentRun, model: TextClassifier, data: Sequences, batches: list[Tensor]
+) -> float:
+    """Mean over batches of typical sizes, from an even choice of quantiles."""
+    by_size = sorted(batches, key=lambda batch: _area(data.lengths, batch))
+    count = min(_TIMED, len(batches))
+    chosen = [by_size[math.floor((i + 0.5) * len(batches) / count)] for i in range(count)]
+    optimizer, seconds = build_optimizer(run, model), []
+    for batch in [chosen[-1], *chosen]:  # the first one warms up
+        rows = batch.tolist()
+        texts = Sequences([data.ids[row] for row in rows], data.labels[rows])
+        timed = fit(
+            model,
+            texts,
+            optimizer,
+            epochs=1,
+            batch_size=len(rows),
+            reduction=run.reduction,
+            clip=run.clip,
+            progress=False,
+        )
+        seconds.append(timed.seconds)
+    return sum(seconds[1:]) / count
+
+
+def _area(lengths: Tensor, batch: Tensor) -> int:
+    return len(batch) * int(lengths[batch].max())
