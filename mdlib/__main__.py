@@ -36,7 +36,7 @@ run's directory is FOLDER/NAME, NAME a hash of its settings: there are metrics.j
 SENTIMENT_EXAMPLES = """\
 examples:
   python -m mdlib sentiment --p 1.1
-      a small model on 5,000 phrases of SST-2: the quickest way to see it train
+      a small model on 20,000 phrases of SST-2: the quickest way to see it train
   python -m mdlib sentiment --p 1.1 --layers 3 --preset paper --dry-run
       what one run of the paper's protocol would cost here
   python -m mdlib sentiment --preset small --optimizer adam --lr 3e-4 --test
@@ -246,13 +246,17 @@ def _grouped(
 
 
 def _varied(runs: Iterable[SentimentRun]) -> list[str]:
-    """The fields in which runs differ; of a single run what names it."""
+    """The fields in which runs differ, if not by their optimizer alone; or what names one run."""
     runs = list(runs)
-    names = [field.name for field in fields(SentimentRun)]
-    return [name for name in names if len({getattr(run, name) for run in runs}) > 1] or [
-        "optimizer",
-        "lr",
-    ]
+
+    def count(*names: str) -> int:
+        return len({tuple(getattr(run, name) for name in names) for run in runs})
+
+    implied = {
+        name for name in OWN if name != "p" and count("optimizer", name) == count("optimizer")
+    }
+    names = [field.name for field in fields(SentimentRun) if field.name not in implied]
+    return [name for name in names if count(name) > 1] or ["optimizer", "lr"]
 
 
 def _print_costs(runs: list[SentimentRun], device: str) -> None:
@@ -314,7 +318,7 @@ def _command(
         "--preset",
         choices=PRESETS,
         default="quick",
-        help="where the settings start: quick (SST-2, seconds), small (IMDb, minutes an epoch), "
+        help="where the settings start: quick (SST-2, seconds an epoch), small (IMDb, minutes), "
         "paper (the paper's protocol); default: quick",
     )
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")

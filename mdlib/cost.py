@@ -108,12 +108,13 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(0.42), duration(90), duration(8000), duration(4e5)
-    ('0.42 s', '90 s', '2.2 h', '4.6 days')
+    ('0.42 s', '90 s', '2.2 h', '111 h')
     """
-    for unit, size, name in ((1, 120, "s"), (60, 120, "min"), (3600, 48, "h")):
-        if seconds < unit * size:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds / 86400:,.2g} days" if seconds < 8.64e6 else f"{seconds / 86400:,.0f} days"
+    units = ((1, "s"), (60, "min"), (3600, "h"), (86400, "days"))
+    size, name = next((u for u in units if seconds < 120 * u[0]), units[-1])
+    return (
+        f"{seconds / size:.2g} {name}" if seconds < 10 * size else f"{seconds / size:,.0f} {name}"
+    )
 
 
 def _step_seconds(

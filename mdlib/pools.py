@@ -7,7 +7,7 @@ what it had done so far. Only a call that loses its worker again and again is gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -89,7 +89,7 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
     Yields
     ------
     int, object
-        A `LostWorkerError` for a call that lost more workers than the scheduler's
+        A `LostWorkerError` for a call that lost more workers, twice, than the scheduler's
         ``distributed.scheduler.allowed-failures``, 3 unless it was told otherwise.
 
     Raises
@@ -109,14 +109,22 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
             "pip install 'attention-in-the-mirror[cluster]'"
         ) from error
     with Client(scheduler, set_as_default=False) as client:
-        # Impure: an equal call of another time would otherwise be the same task.
-        futures = {client.submit(call, item, pure=False): i for i, item in enumerate(items)}
-        for future in as_completed(futures):
-            try:
-                result = future.result()
-            except KilledWorker as error:
-                result = _given_up(str(error))
-            yield futures[future], result
+
+        def submit(group: Sequence[tuple[int, Any]]) -> Generator[tuple[int, Any], None, list[int]]:
+            # Impure: an equal call of another time would otherwise be the same task.
+            futures = {client.submit(call, item, pure=False): number for number, item in group}
+            lost = []
+            for future in as_completed(futures, loop=client.loop):
+                try:
+                    yield futures[future], future.result()
+                except KilledWorker:
+                    lost.append(futures[future])
+            return lost
+
+        # Dask also counts the calls that only wait at a worker when another one kills it.
+        for number in (yield from submit(list(enumerate(items)))):
+            if (yield from submit([(number, items[number])])):
+                yield number, _given_up("its workers were lost again and again")
 
 
 def _in_processes(

@@ -190,7 +190,7 @@ def run_directory(run: Any, folder: str | Path) -> Path:
     ...     a: float
     ...     b: float
     >>> run_directory(Division(1.0, 2.0), "divisions").name
-    'd4b1b6c6d3f3ed6c'
+    '0e52a8e40b5cdac3'
     """
     return Path(folder) / hashlib.sha256(_description(run).encode()).hexdigest()[:16]
 

@@ -128,7 +128,8 @@ def _read_tokenizer(path: Path) -> Tokenizer | None:
 
 def _read(path: Path) -> Encoded | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = io.BytesIO(path.read_bytes())  # of a half file np.load forgets to close it
+        with np.load(content, allow_pickle=False) as file:
             ids, ends, labels = (torch.from_numpy(file[x]) for x in ("ids", "ends", "labels"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -1,0 +1,189 @@
+"""The command line: what it prints, what it refuses, and that both commands share their runs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mdlib.__main__ import choose_rates, grid, main, table
+from mdlib.sentiment import SentimentRun
+from mdlib.sweep import Outcome
+
+TINY = "--width 8 --heads 2 --hidden 8 --vocabulary 200 --epochs 2 --batch-size 20 --subset 60"
+
+
+@pytest.fixture
+def run(stored, capsys):
+    """Call a command with the small data; return its status, output and errors."""
+
+    def call(command, *more):
+        arguments = [*command.split(), *TINY.split(), "--folder", str(stored / "runs"), *more]
+        status = main(arguments)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def runs_in(folder):
+    return sorted(path.parent.name for path in folder.glob("*/outcome.json"))
+
+
+def test_a_run_prints_its_accuracies_and_is_not_repeated(run, stored):
+    status, out, err = run("sentiment --p 1.1 --lr 0.01")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["epoch", "train", "validation"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2"]
+    assert "md p=1.1 lr=0.01 on sst2" in err
+    (path,) = stored.glob("runs/*/outcome.json")
+    written = path.read_bytes()
+    assert run("sentiment --p 1.1 --lr 0.01") == (status, out, err)
+    assert path.read_bytes() == written
+    assert not list(stored.glob("cache/**/test.npz"))
+
+
+def test_the_test_part_is_looked_at_when_asked_and_once(run, stored):
+    _, out, _ = run("sentiment --optimizer adam --lr 0.01 --test")
+    assert "test accuracy" in out
+    (path,) = stored.glob("runs/*/test.json")
+    scores = json.loads(path.read_text())["result"]
+    assert f"{scores['best']['accuracy']:.2%} with the best" in out
+    assert f"{scores['last']['accuracy']:.2%} with the last" in out
+    written = path.read_bytes()
+    assert run("sentiment --optimizer adam --lr 0.01 --test")[1] == out
+    assert path.read_bytes() == written
+
+
+def test_a_run_that_diverges_ends_with_status_1(run):
+    status, out, err = run("sentiment --p 2 --lr 1e30")
+    assert (status, out) == (1, "")
+    assert "diverged: FloatingPointError: " in err
+
+
+def test_a_sweep_prints_a_line_for_each_setting_and_shares_the_runs_of_the_other(run, stored):
+    run("sentiment --p 2 --lr 0.01 --seed 1")
+    (before,) = runs_in(stored / "runs")
+    begun = (stored / "runs" / before / "outcome.json").stat().st_mtime_ns
+    command = "sweep --optimizer md adam --p 1.1 2 --lr 0.01 1e30 --seed 0 1 --workers 1 --test"
+    status, out, err = run(command)
+    assert status == 1  # 1e30
+    assert len(runs_in(stored / "runs")) == 3 * 2 * 2
+    assert (stored / "runs" / before / "outcome.json").stat().st_mtime_ns == begun
+    head, *lines = [line.split() for line in out.splitlines()]
+    assert head[:4] == ["optimizer", "p", "lr", "runs"]
+    assert [line[:3] for line in lines if line[2] == "0.01"] == [
+        ["md", "1.1", "0.01"],
+        ["md", "2.0", "0.01"],
+        ["adam", "-", "0.01"],
+    ]
+    assert all(line[3:6] == ["2", "of", "2"] for line in lines if line[2] == "0.01")
+    assert "+-" in out
+    assert "diverged" in err
+    # The chosen rates alone were tested.
+    tested = [path.parent for path in stored.glob("runs/*/test.json")]
+    rates = [json.loads((path / "run.json").read_text())["lr"] for path in tested]
+    assert rates == [0.01] * 6
+
+
+@pytest.mark.parametrize("command", ["sentiment --p 1.1", "sweep --p 1.1 2 --seed 0 1 2"])
+def test_a_dry_run_prints_the_cost_and_trains_nothing(command, run, stored):
+    status, out, _ = run(f"{command} --dry-run")
+    assert status == 0
+    for word in ("parameters", "tokens an epoch", "with padding", "steps", "expected time"):
+        assert word in out
+    assert "3 an epoch, 6 in all" in out
+    assert not (stored / "runs").exists()
+    if command.startswith("sweep"):
+        assert out.count("parameters") == 2  # seeds cost the same
+        assert "6 runs, " in out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("sentiment", "md needs a p"),
+        ("sentiment --p 1", "p must be a finite number above 1"),
+        ("sentiment --p 1.7", "no learning rate for md with p=1.7"),
+        ("sentiment --optimizer adam --p 2 --lr 1", "adam has no p"),
+        ("sentiment --p 2 --heads 3", "width must be a multiple of heads"),
+        ("sentiment --p 2 --lr -1", "lr must be finite and >= 0, got -1"),
+        ("sentiment --p 2 --epochs 0", "epochs must be an integer of at least 1"),
+        ("sweep --p 1.1 --workers 0", "workers must be at least 1"),
+        ("sweep --p 1.1 --workers 2 --scheduler tcp://x:1", "not allowed with"),
+        ("sentiment --p x", "invalid float value: 'x'"),
+        ("train", "invalid choice"),
+        ("", "required"),
+    ],
+)
+def test_bad_options_are_named(command, message, stored, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main([*command.split(), "--folder", str(stored / "runs")] if command else [])
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_absent_data_are_an_error_not_a_failed_run(stored, monkeypatch, capsys):
+    monkeypatch.setenv("MDLIB_DATA", str(stored / "nowhere"))
+    with pytest.raises(SystemExit) as exited:
+        main(["sentiment", "--p", "1.1", "--dry-run"])
+    assert exited.value.code == 2
+    assert "which is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["sentiment", "sweep"])
+def test_help_explains_every_option_and_shows_examples(command, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main([command, "--help"])
+    assert exited.value.code == 0
+    out = capsys.readouterr().out
+    assert f"python -m mdlib {command} --p 1.1" in out
+    for field in SentimentRun.__dataclass_fields__:
+        assert f"--{field.replace('_', '-')} " in out
+    assert "paper 384" in out
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "mdlib", "--help"]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "sentiment" in out
+    assert "sweep" in out
+
+
+def end(validation=None, status="finished", **values):
+    result = None
+    if status == "finished":
+        result = {"best": {"validation_accuracy": validation}, "seconds": 3.0}
+    run = SentimentRun(optimizer="sgd", **values)
+    return Outcome(run, None, status, result, None, {})
+
+
+def test_the_best_mean_over_the_seeds_decides_the_rate():
+    lucky = [end(0.9, lr=0.1, seed=0), end(0.5, lr=0.1, seed=1)]
+    steady = [end(0.8, lr=0.2, seed=0), end(0.8, lr=0.2, seed=1)]
+    broken = [end(0.99, lr=0.3, seed=0), end(status="diverged", lr=0.3, seed=1)]
+    deeper = [end(0.6, lr=0.1, layers=2)]
+    hopeless = [end(status="diverged", lr=0.1, layers=3)]
+    assert choose_rates(lucky + broken + deeper + steady + hopeless) == steady + deeper
+
+
+def test_the_table_shows_what_varies_with_mean_and_deviation():
+    ends = [end(0.8, layers=1, seed=0), end(0.9, layers=1, seed=1), end(0.5, layers=2)]
+    ends.append(end(status="failed", layers=2, seed=1))
+    scores = {"best": {"accuracy": 0.75}, "last": {"accuracy": 0.5}}
+    tests = [Outcome(ends[2].run, None, "finished", scores, None, {})]
+    assert [line.split("  ") for line in table(ends, tests).splitlines()] == [
+        line.split("  ")
+        for line in (
+            "layers  runs    validation     test (best)  test (last)  time of a run",
+            "1       2 of 2  85.00 +- 7.07                            3 s",
+            "2       1 of 2  50.00          75.00        50.00        3 s",
+        )
+    ]
+
+
+def test_a_grid_leaves_out_what_an_optimizer_does_not_have():
+    values = {"optimizer": ["md", "adam"], "p": [1.1, 2.0, 3.0], "lr": [0.1, 0.2], "seed": [0, 1]}
+    runs = grid("quick", values)
+    assert len(runs) == len(set(runs)) == (3 + 1) * 2 * 2
+    assert {run.p for run in runs if run.optimizer == "adam"} == {None}

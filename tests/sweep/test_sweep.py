@@ -1,0 +1,213 @@
+"""A sweep does each run once, whatever becomes of the others and of the processes."""
+
+import json
+import multiprocessing
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chores import Chore, do, fail, starts, undo
+from mdlib import sweep as module
+from mdlib.sweep import perform, run_directory, sweep
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+
+
+def chores(*hows):
+    return [Chore(number, how) for number, how in enumerate(hows)]
+
+
+def ended(ends):
+    return [end.status for end in ends]
+
+
+def counts(ends):
+    return [len(starts(end.directory)) for end in ends]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_finished_runs_are_never_repeated(workers, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # workers have one thread each all the same
+    runs = chores(*["works"] * 4)
+    first = sweep(runs[:3], do, tmp_path, workers=workers)
+    assert ended(first) == ["finished"] * 3
+    threads = torch.get_num_threads() if workers == 1 else 1
+    assert [end.result for end in first] == [[number, threads] for number in range(3)]
+    again = sweep(runs, do, tmp_path, workers=workers)
+    assert again[:3] == first
+    assert counts(again) == [1, 1, 1, 1]
+    assert sweep(runs, fail, tmp_path, workers=workers) == again
+
+
+def test_ends_are_in_the_order_of_the_runs_and_equal_runs_are_one(tmp_path):
+    runs = [Chore(2), Chore(1), Chore(2), Chore(0), Chore(1)]
+    ends = sweep(runs, do, tmp_path, workers=1)
+    assert [end.run for end in ends] == runs
+    assert [end.result[0] for end in ends] == [2, 1, 2, 0, 1]
+    assert counts(ends) == [1] * 5
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_raises_is_recorded_and_stops_no_other(workers, tmp_path):
+    hows = ("diverges", "works", "raises", "works", "returns nan", "works")
+    ends = sweep(chores(*hows), do, tmp_path, workers=workers)
+    ok = "finished"
+    assert ended(ends) == ["diverged", ok, "failed", ok, "failed", ok]
+    assert ends[0].error == "FloatingPointError: the loss is nan at step 7"
+    assert ends[2].error == "OSError: the disk is full"
+    assert "not JSON compliant" in ends[4].error
+    assert all(end.result is None for end in ends[::2])
+    assert all(end.error is None for end in ends[1::2])
+    recorded = json.loads((ends[2].directory / "outcome.json").read_text())
+    assert "in do\n" in "".join(recorded["traceback"])
+
+
+def test_failed_runs_are_tried_again_and_diverged_ones_are_not(tmp_path):
+    runs = chores("diverges", "raises at first", "raises")
+    assert ended(sweep(runs, do, tmp_path, workers=1)) == ["diverged", "failed", "failed"]
+    ends = sweep(runs, do, tmp_path, workers=1)
+    assert ended(ends) == ["diverged", "finished", "failed"]
+    assert counts(ends) == [1, 2, 2]
+    assert ends[1].error is None
+
+
+@posix
+def test_a_killed_process_costs_only_its_run(tmp_path):
+    runs = chores("works", "kills", "kills at first")
+    ends = sweep(runs, do, tmp_path, workers=2)
+    finished = [end for end in ends if end.status == "finished"]
+    assert [end.result[0] for end in finished] == [0, 2]
+    assert ends[1].error.startswith("LostWorkerError: its process was killed")
+    assert counts(ends)[2] >= 2
+    assert sweep([end.run for end in finished], fail, tmp_path, workers=1) == finished
+
+
+def test_a_second_function_has_a_record_of_its_own(tmp_path):
+    runs = chores("works", "works")
+    first = sweep(runs, do, tmp_path, workers=1)
+    second = sweep(runs, undo, tmp_path, record="undone", workers=1)
+    assert [end.result for end in second] == [0, -1]
+    assert sweep(runs, fail, tmp_path, workers=1) == first
+    assert sweep(runs, fail, tmp_path, record="undone", workers=1) == second
+
+
+def test_a_single_run_and_a_sweep_know_of_each_other(tmp_path):
+    one = perform(Chore(5), do, tmp_path)
+    assert one.result[0] == 5
+    assert sweep([Chore(5)], fail, tmp_path, workers=1) == [one]
+    assert perform(Chore(5), fail, tmp_path) == one
+
+
+def sweep_fifty(folder):
+    sweep(chores(*["works"] * 50), do, folder, workers=1)
+
+
+def test_two_sweeps_at_a_time_share_the_work(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    other = context.Process(target=sweep_fifty, args=(tmp_path,))
+    other.start()
+    while not list(tmp_path.glob("*/starts")):
+        assert other.exitcode in (None, 0)
+        time.sleep(0.001)
+    ends = sweep(chores(*["works"] * 50), do, tmp_path, workers=1)
+    other.join()
+    assert other.exitcode == 0
+    assert ended(ends) == ["finished"] * 50
+    assert counts(ends) == [1] * 50
+
+
+def test_what_a_run_is_and_where_it_was_done_is_written_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/here/mdlib/__main__.py", "sweep", "--p", "1.1"])
+    (end,) = sweep([Chore(3)], do, tmp_path, workers=1)
+    described = json.loads((end.directory / "run.json").read_text())
+    assert described == {"kind": "Chore", "number": 3, "how": "works"}
+    assert end.provenance["command"] == "python -m mdlib sweep --p 1.1"
+    assert end.provenance["versions"]["numpy"] == np.__version__
+    assert {"date", "wall_seconds", "host", "hardware", "commit"} < end.provenance.keys()
+    assert not list(tmp_path.glob("*/*.part"))
+
+
+@dataclass(frozen=True)
+class Values:
+    a: float
+    b: str | None = None
+
+
+@dataclass(frozen=True)
+class Others:
+    a: float
+    b: str | None = None
+
+
+values = st.builds(
+    Values,
+    a=st.floats(allow_nan=False, allow_infinity=False),
+    b=st.none() | st.text(),
+)
+
+
+@given(one=values, other=values)
+def test_a_name_tells_one_run_from_another(one, other):
+    same = repr(one) == repr(other)  # 0.0 is not -0.0
+    assert (run_directory(one, "x") == run_directory(other, "x")) == same
+    assert run_directory(one, "x") == run_directory(replace(one), "x")
+    assert run_directory(one, "x") != run_directory(Others(one.a, one.b), "x")
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"a": 1}, "a run must be a dataclass"),
+        (Values, "a run must be a dataclass"),
+        (Values(float("nan")), "plain finite values"),
+        (Values(object()), "plain finite values"),
+    ],
+)
+def test_a_run_that_is_none_is_refused(run, message, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        sweep([run], do, tmp_path)
+
+
+def test_a_damaged_outcome_is_named(tmp_path):
+    (end,) = sweep([Chore(0)], do, tmp_path, workers=1)
+    for content in ("", "{}", '{"status": "finished", "traceback": null}', "[]"):
+        (end.directory / "outcome.json").write_text(content)
+        with pytest.raises(ValueError, match=r"outcome\.json is no outcome .* remove it"):
+            sweep([Chore(0)], do, tmp_path, workers=1)
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_begin", lambda run, path: None)
+    with pytest.raises(FileNotFoundError, match="name a folder that all workers share"):
+        sweep([Chore(0)], do, tmp_path, workers=1)
+
+
+def test_workers_here_and_a_cluster_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match="workers=2 counts processes on this machine"):
+        sweep([Chore(0)], do, tmp_path, workers=2, scheduler="tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_workers_below_one_are_refused(workers, tmp_path):
+    with pytest.raises(ValueError, match=f"workers must be at least 1, got {workers}"):
+        sweep([Chore(0)], do, tmp_path, workers=workers)
+
+
+def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .*\[cluster\]"):
+        sweep([Chore(0)], do, tmp_path, scheduler="tcp://127.0.0.1:1")
+
+
+def test_progress_counts_runs(tmp_path, capsys):
+    sweep(chores("works", "raises"), do, tmp_path, workers=1)
+    assert capsys.readouterr().err == ""
+    sweep(chores("works", "raises"), do, tmp_path, workers=1, progress=True)
+    assert "2/2" in capsys.readouterr().err
