@@ -1,17 +1,24 @@
 """Many calls at once: in processes of this machine through joblib, or on a Dask cluster.
 
 Both yield each result as it comes. A worker that is lost, killed for its memory or with its whole
-machine, costs what it was computing: those calls are made again elsewhere, so a call should find
-what it had done so far. Only a call that loses its worker again and again is given up.
+machine, costs what it was computing: that call is made again elsewhere, so a call should find what
+it had done so far. Only a call that loses its worker again is given up.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import cpu_count
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
+
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
 
 Call = Callable[[Any], Any]
 
@@ -39,8 +46,7 @@ def on_this_machine(
     Yields
     ------
     int, object
-        A `LostWorkerError` stands for the result of a call that ended its process even when it
-        was alone.
+        A `LostWorkerError` stands for the result of a call whose process was killed twice.
 
     Raises
     ------
@@ -57,22 +63,34 @@ def on_this_machine(
     workers = cpu_count() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
-    left, alone = list(enumerate(items)), False
-    while left:
-        lost = dict(left)
-        for group in [[one] for one in left] if alone else [left]:
-            try:
-                # A single call beside one worker would be made in this process.
-                for number, result in _in_processes(call, group, max(workers, 1 + alone)):
-                    del lost[number]
-                    yield number, result
-            except BrokenProcessPool:
-                pass  # the pool is gone, and which process broke it is not known
-        if alone:
-            yield from ((number, _given_up("its process was killed twice")) for number in lost)
-            return
-        alone = len(lost) == len(left)
-        left = list(lost.items())
+    if workers == 1:
+        yield from ((number, call(item)) for number, item in enumerate(items))
+        return
+    # A pool that loses one of its processes loses all, so each process is a pool of its own.
+    idle = [_process() for _ in range(min(workers, len(items)))]
+    waiting, lost = deque(range(len(items))), Counter[int]()
+    busy: dict[Any, tuple[Any, int]] = {}  # by the future result
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                process, number = idle.pop(), waiting.popleft()
+                busy[process.submit(call, items[number])] = process, number
+            done, _ = wait(busy, return_when=FIRST_COMPLETED)
+            for future in done:
+                process, number = busy.pop(future)
+                idle.append(process)
+                try:
+                    yield number, future.result()
+                except BrokenProcessPool:
+                    idle[-1] = _process()
+                    lost[number] += 1
+                    if lost[number] == 1:
+                        waiting.appendleft(number)
+                    else:
+                        yield number, _given_up("its process was killed twice")
+    finally:
+        for process in [*idle, *(process for process, _ in busy.values())]:
+            process.shutdown(kill_workers=True)
 
 
 def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tuple[int, Any]]:
@@ -127,19 +145,9 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
                 yield number, _given_up("its workers were lost again and again")
 
 
-def _in_processes(
-    call: Call, group: Sequence[tuple[int, Any]], workers: int
-) -> Iterator[tuple[int, Any]]:
-    if workers == 1:
-        yield from ((number, call(item)) for number, item in group)
-        return
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
-        yield from pool(delayed(_numbered)(call, *one) for one in group)
-
-
-def _numbered(call: Call, number: int, item: Any) -> tuple[int, Any]:
-    return number, call(item)
+def _process() -> Any:
+    """A process of one thread that begins with its first call."""
+    return ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
 
 
 def _given_up(why: str) -> LostWorkerError:

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from mdlib.__main__ import choose_rates, grid, main, table
+from mdlib.__main__ import main
 from mdlib.sentiment import SentimentRun
+from mdlib.sentiment.grid import choose_rates, grid, table
 from mdlib.sweep import Outcome
 
 TINY = "--width 8 --heads 2 --hidden 8 --vocabulary 200 --epochs 2 --batch-size 20 --subset 60"
@@ -99,6 +100,10 @@ def test_a_dry_run_prints_the_cost_and_trains_nothing(command, run, stored):
         assert "6 runs, " in out
 
 
+def test_a_dry_run_survives_a_rate_that_training_would_not(run):
+    assert run("sentiment --p 2 --lr 1e30 --dry-run")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -123,12 +128,14 @@ def test_bad_options_are_named(command, message, stored, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_absent_data_are_an_error_not_a_failed_run(stored, monkeypatch, capsys):
+@pytest.mark.parametrize("command", ["sentiment", "sweep", "sentiment --dry-run"])
+def test_absent_data_are_an_error_not_a_failed_run(command, stored, monkeypatch, capsys):
     monkeypatch.setenv("MDLIB_DATA", str(stored / "nowhere"))
     with pytest.raises(SystemExit) as exited:
-        main(["sentiment", "--p", "1.1", "--dry-run"])
+        main([*command.split(), "--p", "1.1", "--folder", str(stored / "runs")])
     assert exited.value.code == 2
     assert "which is no folder" in capsys.readouterr().err
+    assert not (stored / "runs").exists()
 
 
 @pytest.mark.parametrize("command", ["sentiment", "sweep"])

@@ -18,10 +18,9 @@ from mdlib.sentiment import (
     build_optimizer,
     load_model,
     score_on_test,
-    sequences,
     train,
-    training_part,
 )
+from mdlib.sentiment.training import sequences, training_part
 from mdlib.train import evaluate
 
 SMALL = SentimentRun(

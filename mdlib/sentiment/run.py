@@ -1,4 +1,4 @@
-"""The sentiment experiment: one run of it as plain values, and what executes the run.
+"""One run of the sentiment experiment as plain values, and what these values build.
 
 Presets, from the smallest:
 
@@ -6,31 +6,26 @@ Presets, from the smallest:
     20,000 phrases of SST-2 and a small transformer of one layer: seconds an epoch.
 ``small``
     IMDb cut to 256 tokens, two layers of width 128: minutes an epoch on one core.
-
-In both, mirror descent takes normalised steps with momentum, which learn sooner at their size.
-
 ``paper``
     The paper's protocol on IMDb, but for a tenth of the reviews that is held out to choose by. It
     takes a GPU, or days.
+
+In the first two, mirror descent takes normalised steps with momentum, which learn sooner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from torch.optim import Optimizer
 
-from mdlib.data.encoded import Encoded, load_encoded
-from mdlib.data.tokenizer import Tokenizer
 from mdlib.nn import TextClassifier
 from mdlib.optim import MirrorDescent
 from mdlib.potentials import LpPotential
 from mdlib.proximal import ProximalSGD
-from mdlib.train import Sequences, evaluate, fit, load_weights
 from mdlib.train.options import Options
 
 OPTIMIZERS: dict[str, Callable[[Any, SentimentRun], Optimizer]] = {
@@ -231,88 +226,6 @@ LEARNING_RATES: dict[str, dict[tuple[str, float | None], float]] = {
 }
 
 
-def train(
-    run: SentimentRun, directory: Path, device: str = "auto", progress: bool | None = False
-) -> dict[str, Any]:
-    """Train, validate after each epoch, and return the curves; no test text is looked at.
-
-    Stopped and called again with the same directory, it goes on (`mdlib.train.fit`).
-
-    Parameters
-    ----------
-    run : SentimentRun
-    directory : path
-    device : str
-        As torch names it; "auto" takes a GPU if there is one.
-    progress : bool, optional
-        Show a progress bar; None: on a terminal.
-
-    Returns
-    -------
-    dict
-        ``curve``: loss and accuracy of each epoch, on the texts as they came and on the
-        validation part; ``best``: its line with the best validation accuracy; ``stopped``,
-        ``steps``, ``parameters``, and ``seconds`` over all restarts.
-
-    Raises
-    ------
-    UnavailableError
-        If the data are not here and cannot be fetched.
-    FloatingPointError
-        If the loss is no longer finite.
-    """
-    tokenizer, parts = load_encoded(run.data, run.vocabulary)
-    model = build_model(run, len(tokenizer)).to(choose_device(device))
-    trained = fit(
-        model,
-        training_part(run, parts["train"]),
-        build_optimizer(run, model),
-        validation=sequences(run, parts["validation"]),
-        directory=directory,
-        progress=progress,
-        **fit_options(run),
-    )
-    return {
-        "curve": [_plain(line) for line in trained.metrics if line["event"] == "epoch"],
-        "best": trained.best and _plain(trained.best),
-        "stopped": trained.stopped,
-        "steps": trained.steps,
-        "seconds": trained.seconds,
-        "parameters": sum(param.numel() for param in model.parameters()),
-    }
-
-
-def score_on_test(
-    run: SentimentRun, directory: Path, device: str = "auto"
-) -> dict[str, dict[str, float]]:
-    """Return loss and accuracy on the test part, for the best weights and for the last.
-
-    "best" are those of the epoch with the best validation, "last" those at the end.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the run was not trained in the directory.
-    """
-    scores = {}
-    for which in ("best", "last"):
-        model, _ = load_model(run, directory, which)
-        _, parts = load_encoded(run.data, run.vocabulary, ["test"])
-        model.to(choose_device(device))
-        scores[which] = evaluate(model, sequences(run, parts["test"]), run.batch_size)
-    return scores
-
-
-def load_model(
-    run: SentimentRun, directory: str | Path, which: Literal["last", "best"] = "best"
-) -> tuple[TextClassifier, Tokenizer]:
-    """Return a trained model in evaluation mode, on the CPU, and the tokenizer it reads with."""
-    tokenizer, _ = load_encoded(run.data, run.vocabulary, [])
-    model = build_model(run, len(tokenizer)).eval()
-    load_weights(model, directory, which)
-    return model, tokenizer
-
-
 def build_model(run: SentimentRun, vocabulary: int) -> TextClassifier:
     """Return the model with its initial weights, for the number of tokens that there are."""
     with torch.random.fork_rng(devices=[]):
@@ -337,37 +250,3 @@ def fit_options(run: SentimentRun) -> dict[str, Any]:
     """Return those of the run's values that `mdlib.train.fit` takes."""
     names = ("epochs", "batch_size", "seed", "reduction", "clip", "warmup", "schedule")
     return {name: getattr(run, name) for name in (*names, "stop_at_accuracy", "patience")}
-
-
-def sequences(run: SentimentRun, encoded: Encoded) -> Sequences:
-    """Return texts cut to the run's length."""
-    return Sequences([ids[: run.max_length] for ids in encoded.ids], encoded.labels)
-
-
-def training_part(run: SentimentRun, encoded: Encoded) -> Sequences:
-    """Return the texts that the run trains on: all, or its subset.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many.
-    """
-    count = len(encoded.ids)
-    if run.subset is not None:
-        if run.subset > count:
-            raise ValueError(f"subset={run.subset} is more than the {count} texts; leave it out")
-        draw = torch.Generator().manual_seed(0)
-        rows = torch.randperm(count, generator=draw)[: run.subset].tolist()
-        encoded = Encoded([encoded.ids[row] for row in rows], encoded.labels[rows])
-    return sequences(run, encoded)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is a GPU if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def _plain(line: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name != "event"}
