@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_two_sweeps_at_a_time_share_the_work(tmp_path):
     assert other.exitcode == 0
     assert ended(ends) == ["finished"] * 50
     assert counts(ends) == [1] * 50
+
+
+def test_threads_of_one_process_take_turns(tmp_path):
+    inside, most = [], []
+
+    def stay(run, directory):
+        inside.append(run)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.remove(run)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda run: perform(run, stay, tmp_path), map(Chore, range(8))))
+    assert most == [1] * 8
 
 
 def test_what_a_run_is_and_where_it_was_done_is_written_down(tmp_path, monkeypatch):
