@@ -76,7 +76,8 @@ def test_failed_runs_are_tried_again_and_diverged_ones_are_not(tmp_path):
 
 @posix
 def test_a_killed_process_costs_only_its_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # workers have one thread each all the same
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "2")  # workers have one thread each all the same
     runs = chores("works", "kills", "raises", "kills at first", "diverges", "works")
     ends = sweep(runs, do, tmp_path, workers=2)
     ok = "finished"
