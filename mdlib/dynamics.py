@@ -224,6 +224,8 @@ def _weights(
 ) -> tuple[Weight, Weight, torch.Size]:
     """W and v with one axis of problems, and the batch axes that it stands for."""
     batch = torch.broadcast_shapes(problem.y.shape[:-1], W0.shape[:-2], v0.shape[:-1])  # type: ignore[no-untyped-call]
+    if 0 in batch:
+        raise ValueError(f"the batch is empty: its axes are {tuple(batch)}")
     potentials = [LpPotential(x) if isinstance(x, float | int) else x for x in p]
     W, v = (
         Weight(
@@ -283,7 +285,7 @@ def _rate(lr: Rate, k: int) -> float:
     eta = lr(k) if callable(lr) else lr
     if not (math.isfinite(eta) and eta > 0):
         raise ValueError(f"lr must be finite and positive, got {eta} for step {k}")
-    return eta
+    return float(eta)
 
 
 def _recorded_steps(record: int | Sequence[int], steps: int) -> list[int]:

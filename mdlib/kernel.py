@@ -208,7 +208,8 @@ def _step(
         largest = 0.0
         for a in range(rows):
             for c in range(columns):
-                largest = max(largest, abs(G[a, c]))
+                if abs(G[a, c]) > largest or math.isnan(G[a, c]):
+                    largest = abs(G[a, c])
         if largest == 0.0:
             return -np.inf  # no gradient: no step, no time
         for a in range(rows):

@@ -33,7 +33,8 @@ class Weight:
     """
 
     def __init__(self, value: Tensor, psi: Potential | None = None, normalize: bool = True) -> None:
-        self.value, self.psi, self.normalize = value.clone(), psi, normalize
+        self.value = value.clone(memory_format=torch.contiguous_format)  # the kernel's one layout
+        self.psi, self.normalize = psi, normalize
         self.dual = self.value if psi is None else psi.mirror(self.value).clone()
         self.log_time = value.new_full((len(value), 1, 1), -torch.inf)
 

@@ -271,6 +271,13 @@ def test_a_problem_without_a_choice_stands_still():
     assert (run.log_time == -math.inf).all()
 
 
+def test_an_empty_batch_is_refused(toy):
+    problem, v = toy
+    empty = AttentionProblem(*(x[None][:0] for x in (problem.X, problem.y, problem.z)))
+    with pytest.raises(ValueError, match=r"the batch is empty: its axes are \(0,\)"):
+        attention_descent(empty, v, 2, 5)
+
+
 def test_it_keeps_the_dtype_and_the_start(toy):
     problem, v = toy
     small = AttentionProblem(problem.X.float(), problem.y, problem.z)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mdlib import AttentionProblem, LpPotential, attention_descent, joint_descent
+from mdlib.kernel import descend
 from mdlib.steps import CompiledSteps, TorchSteps, Weight
 
 PS = [1.1, 1.5, 1.75, 2, 3, 10]
@@ -155,6 +156,9 @@ def test_who_takes_which_engine():
     problem, v = AttentionProblem.random(2, 3, 4, seed=1)
     W, fixed = Weight(torch.zeros(1, 4, 4).double(), LpPotential(2)), Weight(v.view(1, 1, 4))
     assert CompiledSteps.can(problem, W, fixed)
+    own = type("Own", (LpPotential,), {})(2)  # whose maps the kernel cannot know
+    assert not CompiledSteps.can(problem, Weight(W.value, own), fixed)
+    assert not CompiledSteps.can(problem, W, Weight(fixed.value, own))
     small = AttentionProblem(problem.X.float(), problem.y, problem.z)
     assert not CompiledSteps.can(small, W, fixed)
     wide, _ = AttentionProblem.random(2, 3, 400, seed=1)
@@ -169,3 +173,29 @@ def test_a_run_in_pieces_is_the_run(p, monkeypatch):
     monkeypatch.setattr("mdlib.dynamics._STRIDE", 7)
     assert torch.equal(attention_descent(problem, v, p, 40, record=[40]).W, whole.W)
     assert math.isfinite(whole.log_time.item())
+
+
+def test_one_compilation_serves_every_start_and_rate():
+    """The kernel sees transposed weights, and whole or float32 rates, like any others."""
+    problems, v = AttentionProblem.random(4, 5, 3, seed=[1, 2, 3])
+    attention_descent(problems, v, 2, 2)
+    compiled = len(descend.signatures)
+    W0 = torch.randn(3, 3, 3, dtype=torch.float64).mT
+    v0 = torch.randn(3, 3, dtype=torch.float64).mT
+    whole = joint_descent(problems, 2, 4, 1, W0=W0, v0=v0)
+    for lr in (1.0, lambda k: torch.tensor(1.0)):
+        run = joint_descent(problems, 2, 4, lr, W0=W0.contiguous(), v0=v0.contiguous())
+        assert torch.equal(run.W, whole.W)
+        assert torch.equal(run.v, whole.v)
+    assert len(descend.signatures) == compiled
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("potential", [LpPotential, type("AsTensors", (LpPotential,), {})])
+def test_logits_beyond_the_range_are_an_error(potential, normalize):
+    """inf - inf is no gradient, and not the same as none."""
+    problem, v = AttentionProblem.random(4, 5, 3, seed=1)
+    far = AttentionProblem(problem.X, problem.y, 1e10 * problem.z)
+    W0 = torch.full((3, 3), 1e300, dtype=torch.float64)
+    with pytest.raises(FloatingPointError, match="W is no longer finite by step 1"):
+        attention_descent(far, v, potential(2), 3, normalize=normalize, W0=W0)
