@@ -11,7 +11,8 @@ from torch import Tensor
 from mdlib.attention import AttentionProblem
 from mdlib.svm import classifier_svm, label_margin
 
-LEAKS = (0.1, 0.25, 0.5, 0.75, 1.0)
+LEAKS = (0.001, 0.1, 0.25, 0.5, 0.75, 1.0)
+_ERROR = 2e-5  # of a rate: what the two margins are off by, over the leak
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,17 @@ class Shrinkage:
     Attributes
     ----------
     rate : float
-        The least cost found of a leak, :math:`(\Gamma - \gamma(s)) / \max_i (1 - s_{i\alpha_i})`,
-        in units of the label margin :math:`\Gamma` of full selection. The condition holds where it
-        is positive.
+        The least cost found of a leak, :math:`(\Gamma - \gamma(s)) / \max_i (1 - s_{i\alpha_i})`
+        over the support vectors i, in units of the label margin :math:`\Gamma` of full selection.
+        The condition holds where it is positive. inf if there is nothing to leak to.
     leak : float
-        How much attention leaked at the worst; 0 stands for the limit of small leaks.
+        How much attention leaked at the worst.
     tokens : int64 Tensor (n,)
         Where it leaked to; the chosen token for inputs that did not leak.
     margin : float
         The label margin Gamma of full selection, for v of norm 1.
     complete : bool
-        Whether all selections were tried. If not, ``rate`` is only an upper bound.
+        Whether all selections were tried. If not, the condition may fail though it seems to hold.
     """
 
     rate: float
@@ -43,7 +44,7 @@ class Shrinkage:
     @property
     def holds(self) -> bool:
         """Whether no leak that was tried keeps the label margin."""
-        return self.rate > 0
+        return self.rate > _ERROR
 
 
 def margin_shrinkage(
@@ -59,9 +60,13 @@ def margin_shrinkage(
 
     For a given v the margin of an input is linear in its leak. So at a largest leak q the best s
     has in each input either no leak or a leak of q to a single token: T^n selections, for each of
-    which the l_p-SVM gives gamma. They are tried at the leaks `LEAKS`, and for small leaks the
-    slope of gamma is read off the multipliers of v. Inputs that are not support vectors of the
-    l_p-SVM can leak for free; as in the paper's general case, they are left out.
+    which the l_p-SVM gives gamma. They are tried at the leaks `LEAKS`, the least of which stands
+    for all small ones. Whether the condition holds is decided at q = 1: where a decoder keeps the
+    margin in spite of a leak, an input with no more than Gamma at alpha may as well leak fully, and
+    the others need not leak.
+
+    Inputs that are not support vectors of the l_p-SVM leak for free: as in the paper's general
+    case, their leak does not count, and gamma takes of them the token that is best for it.
 
     Parameters
     ----------
@@ -71,8 +76,8 @@ def margin_shrinkage(
         The selection alpha.
     p : float
     limit : int
-        The most selections to try; if there are more, that many are drawn at random, and ``rate``
-        is only an upper bound.
+        The most selections to try; if there are more, that many are drawn at random, besides those
+        that change the token of one input.
     seed : int
         Of that draw.
 
@@ -85,7 +90,7 @@ def margin_shrinkage(
     InfeasibleError
         If no decoder separates the labels of the chosen tokens.
     ValueError
-        If the problem is a batch, or limit is below 1.
+        If the problem is a batch, limit is below 1, or a token is out of range or padding.
 
     Examples
     --------
@@ -101,51 +106,39 @@ def margin_shrinkage(
         raise ValueError(f"margin_shrinkage takes one problem at a time, got {problem}")
     if limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    X, y = problem.X.double(), problem.y.double()
-    n = len(y)
-    chosen = X[torch.arange(n), tokens]
-    full = classifier_svm(chosen, y, p)
-    held = full.support.nonzero()[:, 0]
+    problem = AttentionProblem(problem.X.double(), problem.y, problem.z, problem.mask)
+    X, y, n = problem.X, problem.y, len(problem.y)
+    problem.margins(X.new_zeros(X.shape[-1], X.shape[-1]), tokens)  # checks the tokens
+    tokens = torch.as_tensor(tokens, device=X.device)
+    alpha = X[torch.arange(n), tokens]
+    full = classifier_svm(alpha, y, p)
     margin = 1 / full.norm.item()
-    worst, leak, where = _small_leaks(problem, tokens, full.v, full.multipliers, held)
-    selections, complete = _selections(problem, tokens, held, limit, seed)
-    for q in LEAKS:
-        leaked = X[held, selections]  # (S, support vectors, d)
-        rest = chosen.expand(len(leaked), n, -1).clone()
-        rest[:, held] = (1 - q) * rest[:, held] + q * leaked
-        cost = (1 - label_margin(rest, y.expand(len(rest), n), p) / margin) / q
+    selections, complete = _selections(problem, tokens, limit, seed)
+    selections = selections[((selections != tokens) & full.support).any(-1)]
+    worst, leak, where = math.inf, 0.0, tokens
+    for q in LEAKS if len(selections) else ():
+        share = torch.where(full.support, q, 1.0)[:, None]
+        seen = (1 - share) * alpha + share * X[torch.arange(n), selections]  # (S, n, d)
+        reached = label_margin(seen, y.expand(len(seen), n), p, tol=_ERROR / 2 * q)
+        cost = (1 - reached / margin) / q
         k = int(cost.argmin())
         if cost[k] < worst:
-            worst, leak, where = cost[k].item(), q, tokens.clone()
-            where[held] = selections[k]
+            worst, leak, where = cost[k].item(), q, selections[k]
     return Shrinkage(worst, leak, where, margin, complete)
 
 
-def _small_leaks(
-    problem: AttentionProblem, tokens: Tensor, v: Tensor, multipliers: Tensor, held: Tensor
-) -> tuple[float, float, Tensor]:
-    """The slope of the label margin in the cheapest leak: the multiplier's share times the loss."""
-    scores = problem.scores(v.to(problem.X)).double()
-    lost = scores.gather(-1, tokens[:, None]) - scores  # in units of the label margin
-    cost = (multipliers / multipliers.sum())[:, None] * lost
-    cost = cost.scatter(-1, tokens[:, None], torch.inf)[held]
-    i, t = divmod(int(cost.argmin()), cost.shape[-1])
-    where = tokens.clone()
-    where[held[i]] = t
-    return cost[i, t].item(), 0.0, where
-
-
 def _selections(
-    problem: AttentionProblem, tokens: Tensor, held: Tensor, limit: int, seed: int
+    problem: AttentionProblem, tokens: Tensor, limit: int, seed: int
 ) -> tuple[Tensor, bool]:
-    """All other selections for the support vectors (S, len(held)), or a random lot of them."""
+    """All selections (S, n) and True, or those next to alpha with a random lot, and False."""
     real = torch.ones_like(problem.X[..., 0]) if problem.mask is None else problem.mask
-    options = [real[i].nonzero()[:, 0] for i in held.tolist()]
-    complete = math.prod(map(len, options)) <= limit + 1
-    if complete:
-        every = torch.cartesian_prod(*options).view(-1, len(held))
-    else:
-        generator = torch.Generator().manual_seed(seed)
-        draws = (torch.randint(len(o), (limit,), generator=generator) for o in options)
-        every = torch.stack([o[k] for o, k in zip(options, draws, strict=True)], dim=-1)
-    return every[(every != tokens[held]).any(-1)], complete
+    options = [row.nonzero()[:, 0] for row in real]
+    if math.prod(map(len, options)) <= limit + 1:
+        return torch.cartesian_prod(*options).view(-1, len(options)), True
+    generator = torch.Generator().manual_seed(seed)
+    draws = [o[torch.randint(len(o), (limit,), generator=generator)] for o in options]
+    lots = [torch.stack(draws, dim=-1)]
+    for i, o in enumerate(options):
+        lots.append(tokens.repeat(len(o), 1))
+        lots[-1][:, i] = o
+    return torch.cat(lots), False

@@ -87,9 +87,14 @@ def planted_tokens(
     support vectors.
 
     Every other token is :math:`\rho\, a_i` times the label, with rho drawn from [0, 1/2], and a
-    perturbation of l_q norm :math:`(1 - \rho)/2`. A leak of attention then costs at least half of
-    :math:`(1 - \rho)` times the leak: the condition of the joint theorem holds. Some W sets the
-    planted tokens apart, because all label times query have a positive component along one line.
+    perturbation of l_q norm :math:`(1 - \rho)/2`. So the condition of the joint theorem holds. If
+    input i leaks the attention s_it to token t, :math:`(1 - \kappa_i) a_i` is left of a_i, with
+    :math:`\kappa_i = \sum_t (1 - \rho_{it}) s_{it}`, and a perturbation of norm at most
+    :math:`\kappa_i/2`. The norm of any weighted mean of the inputs bounds the label margin. With
+    weights like :math:`1/(1 - \kappa_i)` on the m inputs that are not spare it is at most
+    :math:`1 - \frac{K/2}{m + K}`, where :math:`K = \sum_i \kappa_i/(1 - \kappa_i)`: a leak costs at
+    least a quarter of its size over m. Some W sets the planted tokens apart, because all label
+    times query have a positive component along one line. With a rival neither is promised.
 
     Parameters
     ----------

@@ -100,10 +100,10 @@ class SampleRows:
     """The constraints of a classifier's SVM, with the batch axes made one."""
 
     def __init__(self, features: Any, labels: Any) -> None:
-        x = _float64("features", features)
+        x = as_float64("features", features)
         if x.ndim < 2 or 0 in x.shape[-2:]:
             raise ValueError(f"features must have shape (..., n, d), got {tuple(x.shape)}")
-        y = _float64("labels", labels).to(x.device)
+        y = as_float64("labels", labels).to(x.device)
         if y.shape != x.shape[:-1]:
             wanted = tuple(x.shape[:-1])
             raise ValueError(f"labels must have shape {wanted}, got {tuple(y.shape)}")
@@ -149,7 +149,8 @@ def _checked_required(required: Tensor | None, n: int, device: torch.device) -> 
     return required
 
 
-def _float64(name: str, x: Any) -> Tensor:
+def as_float64(name: str, x: Any) -> Tensor:
+    """Return numbers as a float64 tensor; ValueError if one is not finite."""
     tensor = (x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))).double()
     if not tensor.isfinite().all():
         where = tuple((~tensor.isfinite()).nonzero()[0].tolist())

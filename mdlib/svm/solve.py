@@ -14,7 +14,7 @@ from mdlib.svm.constraints import Constraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, relative_gap
 from mdlib.svm.interior import interior_point
 from mdlib.svm.lbfgs import lbfgs
-from mdlib.svm.rows import SampleRows, TokenRows
+from mdlib.svm.rows import SampleRows, TokenRows, as_float64
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
@@ -143,8 +143,9 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
 def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Tensor:
     r"""Return the label margin, :math:`\max_{\|v\|_p \le 1} \min_i y_i\, v^\top x_i`, (...).
 
-    The reciprocal of the norm of `classifier_svm`'s solution; 0 where no v separates the labels,
-    which is no error here. Arguments and other errors are those of `classifier_svm`.
+    The reciprocal of the norm of `classifier_svm`'s solution; 0 where no v separates the labels or
+    an input is zero, which is no error here. Arguments and other errors are those of
+    `classifier_svm`.
 
     Examples
     --------
@@ -152,9 +153,12 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     >>> [round(margin, 6) for margin in margins.tolist()]
     [1.0, 0.0]
     """
-    rows = SampleRows(features, labels)
+    features = as_float64("features", features)
+    blank = ~features.any(-1)
+    rows = SampleRows(torch.where(blank[..., None], 1.0, features), labels)
     A, found = rows.constraints, _by_dual(rows.constraints, p, tol)
     hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
+    hopeless |= blank.any(-1).flatten()
     solution = certify(A, p, *found)
     missed = ~hopeless & ~(solution.gap.abs() <= tol)
     if missed.any():
