@@ -48,8 +48,7 @@ class JointPath:
     residual_W, residual_v : Tensor (K, ...)
         How far each is from stationary while the other stands, as in `mdlib.path.Path`.
     spread : Tensor (K, ...)
-        The largest log risk in which a start ended, less the smallest, all but the best to a rough
-        tolerance.
+        The largest log risk in which a start ended, less the smallest, all to a rough tolerance.
     attention : Tensor (K, ..., n, T)
     """
 
@@ -170,7 +169,8 @@ class _Turns:
             turns = self.rows(live)
             v[live] = minimise(turns.in_v(W[live]), v[live], "frank-wolfe", tol, _TURN)
             W[live] = minimise(turns.in_W(v[live]), W[live], "frank-wolfe", tol, _TURN)
-            live = live[turns.in_v(W[live]).at(v[live]).residual > tol]
+            moved_v, moved_W = turns.in_v(W[live]).at(v[live]), turns.in_W(v[live]).at(W[live])
+            live = live[torch.maximum(moved_v.residual, moved_W.residual) > tol]
             if not len(live):
                 break
         in_v = self.in_v(W).at(v)

@@ -36,8 +36,8 @@ class Path:
         risk's gradient G and its favourite point S of the ball; inside the ball, R times the dual
         norm of the gradient of ``log_excess`` where that is less.
     spread : Tensor (R, ...)
-        The largest risk in which a start ended, less the smallest, all but the best to a rough
-        tolerance: clearly above 1e-5 there are local optima.
+        The largest risk in which a start ended, less the smallest, all to a rough tolerance:
+        clearly above 1e-5 there are local optima.
     attention : Tensor (R, ..., n, T)
     """
 
