@@ -362,11 +362,18 @@ def test_no_leak_costs_less_than_told_or_planted(n, d, spare, p, seed):
 
 
 def test_padding_cannot_be_leaked_to():
-    problem, tokens = AttentionProblem.planted(3, 3, 4, 2, seed=2)
-    X = torch.cat([problem.X, 10 * problem.X[:, :1]], -2)  # by itself the best token by far
-    mask = torch.arange(4) < torch.full((3, 1), 3)
+    """The other tokens point away from the chosen ones: a leak to nothing would cost less."""
+    problem, tokens = AttentionProblem.planted(3, 2, 4, 2, seed=2)
+    alpha = chosen(problem, tokens)
+    X = torch.stack([alpha, -alpha / 2, alpha], dim=-2)
+    mask = torch.arange(3) < torch.full((3, 1), 2)
+    first = torch.zeros(3, dtype=torch.long)
     padded = AttentionProblem(X, problem.y, problem.z, mask)
-    assert margin_shrinkage(padded, tokens, 2).rate == margin_shrinkage(problem, tokens, 2).rate
+    real = AttentionProblem(X[:, :2], problem.y, problem.z)
+    with_nothing = AttentionProblem(X * mask[..., None], problem.y, problem.z)
+    rate = margin_shrinkage(real, first, 2).rate
+    assert margin_shrinkage(padded, first, 2).rate == rate
+    assert margin_shrinkage(with_nothing, first, 2).rate < 0.8 * rate
 
 
 def test_what_cannot_leak_costs_nothing():
@@ -391,6 +398,16 @@ def test_a_leak_to_an_equal_token_costs_nothing():
     X[0, (tokens[0] + 1) % 3] = X[0, tokens[0]]
     found = margin_shrinkage(AttentionProblem(X, problem.y, problem.z), tokens, 2)
     assert found.rate == pytest.approx(0, abs=2e-5)
+    assert not found.holds
+
+
+def test_a_margin_that_comes_back_to_the_last_digits_does_not_hold():
+    """All inputs may turn to the opposite token, and v with them."""
+    problem, tokens = AttentionProblem.planted(3, 2, 4, 2, seed=2)
+    alpha = chosen(problem, tokens)
+    mirrored = AttentionProblem(torch.stack([alpha, -alpha], -2), problem.y, problem.z)
+    found = margin_shrinkage(mirrored, torch.zeros(3, dtype=torch.long), 2)
+    assert abs(found.rate) < 1e-6
     assert not found.holds
 
 
