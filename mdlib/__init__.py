@@ -3,7 +3,7 @@
 from mdlib.attention import AttentionProblem
 from mdlib.checks import check_potential
 from mdlib.dynamics import JointTrajectory, Trajectory, attention_descent, joint_descent
-from mdlib.joint_path import JointPath, joint_path
+from mdlib.joint import JointPath, joint_path
 from mdlib.optim import MirrorDescent
 from mdlib.path import Path, attention_path
 from mdlib.potentials import (

@@ -12,6 +12,7 @@ mirror map, which is 0 for a weight that does not learn.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,24 @@ from numba import njit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-# Sums may be taken in any order and products fused into them, which is what lets the processor work
-# on four numbers at once. Nothing may assume that there is no infinity: padding has logit -inf.
-_sums = njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
-_exactly = njit(cache=True, nogil=True)  # where the order of the operations is the point
+
+def _exactly(function: Callable[..., Any], fastmath: bool | set[str] = False) -> Any:
+    """Compile a function, operation by operation, and keep what was compiled."""
+    options: dict[str, Any] = {"nogil": True, "fastmath": fastmath}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
+        return njit(**options)(function)
+
+
+def _sums(function: Callable[..., Any]) -> Any:
+    """Compile a function whose sums may be taken in any order, with the products fused into them.
+
+    That lets the processor work on several numbers at once. Nothing may be assumed of infinities:
+    padding has logit -inf.
+    """
+    return _exactly(function, fastmath={"contract", "reassoc"})
+
 
 LOGISTIC, EXPONENTIAL, LINEAR = range(3)
 

@@ -123,7 +123,7 @@ class CompiledSteps:
 
         def run(rows: slice) -> None:
             part = (array[rows] for array in arrays)
-            descend(*part, _exponent(W), _exponent(v), *rates, W.normalize, self._loss)  # type: ignore[call-arg,arg-type]
+            descend(*part, _exponent(W), _exponent(v), *rates, W.normalize, self._loss)
 
         B = len(W.value)
         workers = min(torch.get_num_threads(), B)

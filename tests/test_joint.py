@@ -216,7 +216,7 @@ def test_the_path_is_no_worse_than_a_numerical_optimiser(p, r, R, loss):
 
 @pytest.mark.parametrize("p", [1.5, 3])
 def test_short_turns_are_taken_until_both_weights_have_arrived(p, monkeypatch):
-    monkeypatch.setattr(sys.modules["mdlib.joint_path"], "_TURN", 3)
+    monkeypatch.setattr(sys.modules["mdlib.joint"], "_TURN", 3)
     problems, _ = AttentionProblem.random(n=3, T=4, d=3, seed=[1, 2, 3])
     path = joint_path(problems, p, [1, 5], [1, 5], starts=0, rounds=300)
     assert path.residual_v.max() <= 1e-8

@@ -1,6 +1,8 @@
 """The compiled steps against the tensor operations, and both against autograd."""
 
 import math
+import subprocess
+import sys
 
 import mpmath
 import pytest
@@ -199,3 +201,17 @@ def test_logits_beyond_the_range_are_an_error(potential, normalize):
     W0 = torch.full((3, 3), 1e300, dtype=torch.float64)
     with pytest.raises(FloatingPointError, match="W is no longer finite by step 1"):
         attention_descent(far, v, potential(2), 3, normalize=normalize, W0=W0)
+
+
+def test_without_a_folder_for_compiled_code_it_is_compiled_each_time():
+    script = """
+from numba.core import caching
+caching.FunctionCache._impl_class._locator_classes.clear()
+from mdlib import AttentionProblem, attention_descent
+from mdlib import kernel
+problem, v = AttentionProblem.random(2, 3, 2, seed=1)
+print(attention_descent(problem, v, 2, 3).W.isfinite().all().item(), kernel.descend.stats)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("True")
+    assert "cache_path=None" in run.stdout

@@ -13,7 +13,7 @@ from mdlib.claims.ledger import claim
 from mdlib.claims.rows import Measured
 from mdlib.claims.runs import STEPS, Svm
 from mdlib.dynamics import JointTrajectory, joint_descent
-from mdlib.joint_path import JointPath, joint_path
+from mdlib.joint import JointPath, joint_path
 from mdlib.potentials import LpPotential, directional_divergence
 from mdlib.shrinkage import Shrinkage, margin_shrinkage
 from mdlib.svm import Solution, attention_svm, classifier_svm
@@ -194,8 +194,7 @@ def race_svm(
     norm = svm(problem, tokens, p).norm
     for _ in range(30):
         needed = 1 - (label * norm / size)[..., None] * (decoder.margins - 1)
-        needed = needed.where(needed > 0.02, 0.0).clamp(max=1.0)
-        found = svm(problem, tokens, p, required=needed)
+        found = svm(problem, tokens, p, required=needed.clamp(0, 1))
         norm = found.norm
     return found
 
