@@ -210,7 +210,7 @@ def path_run(path: Route, p: float, seeds: range) -> JointPath:
     chapter=10,
     place="joint regularization path",
     statement="On the joint path W and v go to the directions of their SVMs",
-    quick={"ps": (1.5,), "seeds": range(1, 4)},
+    quick={"ps": (1.5,), "seeds": range(1, 3)},
     paper={"ps": (1.5, 2, 3), "seeds": _TEN},
 )
 def joint_path_directions(
@@ -235,7 +235,7 @@ def joint_path_directions(
     chapter=10,
     place="joint regularization path, general case; this book",
     statement="How fast R grows with r decides between the relaxed and the full W-SVM",
-    quick={"ps": (2,), "seeds": range(5, 8)},
+    quick={"ps": (2,), "seeds": range(5, 7)},
     paper={"ps": (1.5, 2), "seeds": _TEN},
 )
 def joint_schedule(
@@ -303,7 +303,7 @@ def joint_condition(
     chapter=10,
     place="joint theorem; this book",
     statement="Joint descent ends in the directions of the joint path",
-    quick={"ps": (1.5,), "seeds": range(1, 4)},
+    quick={"ps": (1.5,), "seeds": range(1, 3)},
     paper={"ps": (1.5, 2, 3), "seeds": _TEN},
 )
 def path_and_descent(
