@@ -139,6 +139,22 @@ class AttentionProblem:
         X, y, z, tokens = planted_tokens(n, T, d, p, seed, spare, rival)
         return AttentionProblem(X, y, z), tokens
 
+    def __getitem__(self, index: int | slice | Tensor) -> AttentionProblem:
+        """Return the problems that an index of the first batch axis, or a mask over it, chooses.
+
+        Examples
+        --------
+        >>> problems, v = AttentionProblem.random(n=6, T=8, d=10, seed=range(1, 4))
+        >>> problems[1:]
+        AttentionProblem(batch=(2,), n=6, T=8, d=10)
+        >>> [one.X.shape for one in problems][0]
+        torch.Size([6, 8, 10])
+        """
+        if self.X.ndim == 3:
+            raise TypeError(f"{self} is a single problem, there is no batch to choose from")
+        mask = None if self.mask is None else self.mask[index]
+        return AttentionProblem(self.X[index], self.y[index], self.z[index], mask)
+
     def __repr__(self) -> str:
         *batch, n, T, d = self.X.shape
         prefix = f"batch={tuple(batch)}, " if batch else ""
@@ -288,7 +304,7 @@ class AttentionProblem:
         >>> bool(G.abs().max() > 1e-3), bool(c < -10_000)
         (True, True)
         """
-        W = self._weight("W", W, 2)
+        W = self.weight("W", W, 2)
         gradient = RiskGradient(self, v, loss, W.shape[:-2])
         G, log_scale = gradient(gradient.flat(W))
         log_scale = log_scale[:, 0, 0].where(G.flatten(1).any(-1), 0.0)
@@ -329,12 +345,12 @@ class AttentionProblem:
 
     def _values(self, v: Tensor) -> Tensor:
         """v.X_it for every token, padding included."""
-        return (self.X @ self._weight("v", v, 1)[..., None, :, None])[..., 0]
+        return (self.X @ self.weight("v", v, 1)[..., None, :, None])[..., 0]
 
     def _raw_logits(self, W: Tensor) -> Tensor:
-        return (self.X @ (self.z @ self._weight("W", W, 2).mT)[..., None])[..., 0]
+        return (self.X @ (self.z @ self.weight("W", W, 2).mT)[..., None])[..., 0]
 
-    def _weight(self, name: str, weight: Tensor, axes: int) -> Tensor:
+    def weight(self, name: str, weight: Tensor, axes: int) -> Tensor:
         """Check the last axes of W or v, and bring it to the dtype and device of the tokens."""
         weight = torch.as_tensor(weight)
         shape = self.X.shape[-1:] * axes

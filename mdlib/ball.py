@@ -104,10 +104,7 @@ class Ball:
 
     def rows(self, keep: Tensor) -> Ball:
         """Return the ball of the problems that an index or a boolean mask chooses."""
-        p = self.problem
-        mask = None if p.mask is None else p.mask[keep]
-        problem = AttentionProblem(p.X[keep], p.y[keep], p.z[keep], mask)
-        return Ball(problem, self.v[keep], self.radius, self.psi, self.loss)
+        return Ball(self.problem[keep], self.v[keep], self.radius, self.psi, self.loss)
 
     def at(self, w: Tensor) -> Point:
         """Project w (N, d, d) onto the ball and evaluate the objective there."""

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mdlib.attention import AttentionProblem
 from mdlib.losses import loss_named
 from mdlib.potentials import LpPotential, Potential
+from mdlib.shapes import one_axis
 from mdlib.steps import CompiledSteps, TorchSteps, Weight
 
 _LONG_RUN = 5000  # steps from which a progress bar is worth its line
@@ -201,18 +202,13 @@ def joint_descent(
 
 def _start(name: str, weight: Tensor | None, problem: AttentionProblem, axes: int) -> Tensor:
     """The given start, checked, or zero; in the dtype and on the device of the tokens."""
-    shape = problem.X.shape[-1:] * axes
-    weight = problem.X.new_zeros(shape) if weight is None else torch.as_tensor(weight)
-    if weight.is_complex() or weight.shape[-axes:] != shape:
-        wanted = ", ".join(map(str, shape))
-        raise ValueError(
-            f"{name} must be real, of shape (..., {wanted}); "
-            f"got {weight.dtype} of shape {tuple(weight.shape)}"
-        )
+    if weight is None:
+        return problem.X.new_zeros(problem.X.shape[-1:] * axes)
+    weight = problem.weight(name, weight, axes)
     if not weight.isfinite().all():
         where = tuple((~weight.isfinite()).nonzero()[0].tolist())
         raise ValueError(f"{name} must be finite, got {weight[where]:g} at {where}")
-    return weight.to(problem.X)
+    return weight
 
 
 def _weights(
@@ -228,9 +224,7 @@ def _weights(
         raise ValueError(f"the batch is empty: its axes are {tuple(batch)}")
     potentials = [LpPotential(x) if isinstance(x, float | int) else x for x in p]
     W, v = (
-        Weight(
-            start.expand(*batch, *start.shape[-2:]).reshape(-1, *start.shape[-2:]), psi, normalize
-        )
+        Weight(one_axis(start, batch, 2), psi, normalize)
         for start, psi in zip((W0, v0[..., None, :]), potentials, strict=True)
     )
     return W, v, batch

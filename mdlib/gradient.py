@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mdlib.losses import loss_named
+from mdlib.shapes import one_axis
 
 if TYPE_CHECKING:  # attention.py stands on this file
     from mdlib.attention import AttentionProblem
@@ -70,8 +71,7 @@ class RiskGradient:
 
     def flat(self, tensor: Tensor, axes: int = 2) -> Tensor:
         """Broadcast all but the last axes of a tensor to `batch`, and join them into one."""
-        last = tensor.shape[-axes:]
-        return tensor.expand(*self.batch, *last).reshape(-1, *last)
+        return one_axis(tensor, self.batch, axes)
 
     def __call__(self, W: Tensor) -> tuple[Tensor, Tensor]:
         """Return G (B, d, d) and c (B, 1, 1) for W (B, d, d), the gradient being exp(c) G.

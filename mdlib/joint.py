@@ -12,7 +12,7 @@ from torch import Tensor
 from mdlib.attention import AttentionProblem
 from mdlib.ball import Ball, DecoderBall
 from mdlib.losses import log_value
-from mdlib.path import in_one_row, random_directions, taught
+from mdlib.path import check_effort, growing, in_one_row, random_directions, taught
 from mdlib.potentials import LpPotential
 from mdlib.routes import minimise
 
@@ -123,7 +123,11 @@ def joint_path(
     >>> bool((path.residual_W < 1e-7).all()), bool((path.residual_v < 1e-7).all())
     (True, True)
     """
-    radii_v, radii_W = _checked(r, R, starts, tol, rounds)
+    radii_v = growing("r", r)
+    radii_W = growing("R", R(radii_v) if callable(R) else R)
+    if len(radii_v) != len(radii_W):
+        raise ValueError(f"r and R must be equally long, got {len(radii_v)} and {len(radii_W)}")
+    check_effort(starts, tol, rounds=rounds)
     log_value(loss, problem.X.new_zeros(1))
     psi, batch = LpPotential(p), problem.y.shape[:-1]
     flat = in_one_row(problem, batch)
@@ -156,10 +160,7 @@ class _Turns:
         self.problem, self.r, self.R, self.psi, self.loss = problem, r, R, psi, loss
 
     def rows(self, keep: Tensor) -> _Turns:
-        p = self.problem
-        mask = None if p.mask is None else p.mask[keep]
-        chosen = AttentionProblem(p.X[keep], p.y[keep], p.z[keep], mask)
-        return _Turns(chosen, self.r, self.R, self.psi, self.loss)
+        return _Turns(self.problem[keep], self.r, self.R, self.psi, self.loss)
 
     def take(self, W: Tensor, tol: float, rounds: int) -> _Runs:
         """Take turns until both residuals are at most tol."""
@@ -228,27 +229,3 @@ def _best(turns: _Turns, runs: _Runs) -> tuple[Tensor, Tensor]:
     leader = torch.where(tied, excess, torch.inf).argmin(0)
     index = torch.arange(len(least), device=least.device)
     return runs.W[leader, index], runs.v[leader, index]
-
-
-def _checked(
-    r: Sequence[float] | Tensor,
-    R: Sequence[float] | Tensor | Callable[[Tensor], Tensor],
-    starts: int,
-    tol: float,
-    rounds: int,
-) -> tuple[Tensor, Tensor]:
-    radii_v = torch.as_tensor(r, dtype=torch.float64)
-    radii_W = torch.as_tensor(R(radii_v) if callable(R) else R, dtype=torch.float64)
-    for name, radii in (("r", radii_v), ("R", radii_W)):
-        growing = radii.ndim == 1 and len(radii) > 0 and radii[0] > 0 and (radii.diff() > 0).all()
-        if not (growing and radii.isfinite().all()):
-            raise ValueError(f"{name} must be positive and increasing, got {radii.tolist()}")
-    if len(radii_v) != len(radii_W):
-        raise ValueError(f"r and R must be equally long, got {len(radii_v)} and {len(radii_W)}")
-    if starts < 0:
-        raise ValueError(f"starts must be at least 0, got {starts}")
-    if not tol > 0:
-        raise ValueError(f"tol must be positive, got {tol}")
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
-    return radii_v, radii_W

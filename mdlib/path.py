@@ -12,6 +12,7 @@ from mdlib.attention import AttentionProblem
 from mdlib.ball import Ball
 from mdlib.potentials import LpPotential
 from mdlib.routes import ROUTES, minimise
+from mdlib.shapes import one_axis
 
 _MATRIX = (-2, -1)
 _LESSONS = 20  # mirror steps of the start that is taught the optimal tokens
@@ -119,7 +120,7 @@ def attention_path(
     psi = LpPotential(p)
     batch = torch.broadcast_shapes(problem.X.shape[:-3], v.shape[:-1])  # type: ignore[no-untyped-call]
     flat = in_one_row(problem, batch)
-    decoders = v.to(flat.X).expand(*batch, -1).reshape(len(flat.X), -1)
+    decoders = one_axis(v.to(flat.X), batch, 1)
     W = torch.zeros_like(flat.X[:, 0].mT @ flat.X[:, 0])
     random = random_directions(psi, starts, seed, W)
     rows = []
@@ -140,30 +141,39 @@ def attention_path(
 def _checked(
     radii: Sequence[float] | Tensor, method: str, starts: int, tol: float, steps: int
 ) -> Tensor:
-    radii = torch.as_tensor(radii, dtype=torch.float64)
-    growing = radii.ndim == 1 and len(radii) > 0 and radii[0] > 0 and (radii.diff() > 0).all()
-    if not (growing and radii.isfinite().all()):
-        raise ValueError(f"radii must be positive and increasing, got {radii.tolist()}")
     if method not in ROUTES:
         raise ValueError(f"method must be one of {', '.join(ROUTES)}; got {method!r}")
+    check_effort(starts, tol, steps=steps)
+    return growing("radii", radii)
+
+
+def growing(name: str, radii: Sequence[float] | Tensor) -> Tensor:
+    """Return radii as a tensor; ValueError if they are not positive and increasing."""
+    radii = torch.as_tensor(radii, dtype=torch.float64)
+    grow = radii.ndim == 1 and len(radii) > 0 and radii[0] > 0 and (radii.diff() > 0).all()
+    if not (grow and radii.isfinite().all()):
+        raise ValueError(f"{name} must be positive and increasing, got {radii.tolist()}")
+    return radii
+
+
+def check_effort(starts: int, tol: float, **most: int) -> None:
+    """Raise ValueError for a number of starts, a tolerance or a most of something out of range."""
     if starts < 0:
         raise ValueError(f"starts must be at least 0, got {starts}")
     if not tol > 0:
         raise ValueError(f"tol must be positive, got {tol}")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
-    return radii
+    for name, count in most.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
 
 
 def in_one_row(problem: AttentionProblem, batch: torch.Size) -> AttentionProblem:
     """Return the problems along one axis of length N, in float64."""
-
-    def flat(x: Tensor, axes: int) -> Tensor:
-        inner = x.shape[x.ndim - axes :]
-        return x.expand(*batch, *inner).reshape(-1, *inner)
-
-    mask = None if problem.mask is None else flat(problem.mask, 2)
-    X, y, z = flat(problem.X.double(), 3), flat(problem.y, 1), flat(problem.z, 2)
+    mask = None if problem.mask is None else one_axis(problem.mask, batch, 2)
+    X, y, z = (
+        one_axis(x, batch, axes)
+        for x, axes in ((problem.X.double(), 3), (problem.y, 1), (problem.z, 2))
+    )
     return AttentionProblem(X, y, z, mask)
 
 

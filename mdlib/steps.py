@@ -14,6 +14,7 @@ from mdlib.attention import AttentionProblem
 from mdlib.gradient import RiskGradient
 from mdlib.losses import LOSSES
 from mdlib.potentials import LpPotential, Potential
+from mdlib.shapes import one_axis
 
 _MATRIX = (-2, -1)
 _SMALL = 64  # the largest d for which a plain loop beats the library's matrix products
@@ -98,10 +99,7 @@ class CompiledSteps:
         if problem.mask is not None:
             padding = padding.masked_fill(~problem.mask, -torch.inf)
         data = [(problem.X, 3), (problem.X.mT, 3), (problem.y, 1), (problem.z, 2), (padding, 2)]
-        self._data = [
-            x.expand(*batch, *x.shape[-axes:]).reshape(-1, *x.shape[-axes:]).contiguous().numpy()
-            for x, axes in data
-        ]
+        self._data = [one_axis(x, batch, axes).contiguous().numpy() for x, axes in data]
 
     @staticmethod
     def can(problem: AttentionProblem, W: Weight, v: Weight) -> bool:
@@ -128,15 +126,11 @@ class CompiledSteps:
         B = len(W.value)
         workers = min(torch.get_num_threads(), B)
         if workers == 1:
-            run(slice(None))
+            run(slice(0, B))  # without a thread, which takes longer than a short run
         else:
+            ends = [i * B // workers for i in range(workers + 1)]
             with ThreadPoolExecutor(workers) as pool:
-                list(
-                    pool.map(
-                        run,
-                        (slice(i * B // workers, (i + 1) * B // workers) for i in range(workers)),
-                    )
-                )
+                list(pool.map(run, map(slice, ends, ends[1:])))  # list: raises what a thread did
 
 
 def _state(weight: Weight) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
+from mdlib.shapes import one_axis
 from mdlib.svm.constraints import SampleConstraints, TokenConstraints
 from mdlib.svm.solution import Solution
 
@@ -30,12 +31,10 @@ class TokenRows:
         self.batch = torch.broadcast_shapes(there.shape[:-2], required.shape[:-1])  # type: ignore[no-untyped-call]
         _refuse_empty(self.batch)
 
-        def one_axis(x: Tensor, axes: int) -> Tensor:
-            shape = x.shape[x.ndim - axes :]
-            return x.expand(*self.batch, *shape).reshape(-1, *shape)
-
-        X, there = one_axis(X, 3), one_axis(there, 2)
-        z, tokens, required = one_axis(z, 2), one_axis(tokens, 1), one_axis(required, 1)
+        X, there, z, tokens, required = (
+            one_axis(x, self.batch, axes)
+            for x, axes in ((X, 3), (there, 2), (z, 2), (tokens, 1), (required, 1))
+        )
         self.T = T
         position = torch.arange(T - 1, device=X.device)
         self.tokens = tokens[..., None]

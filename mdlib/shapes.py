@@ -1,0 +1,20 @@
+"""Leading axes: whatever batch a tensor has, the work is done along one axis of B problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def one_axis(x: Tensor, batch: Sequence[int], axes: int) -> Tensor:
+    """Broadcast all but the last ``axes`` axes of x to ``batch``, and join them into one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> one_axis(torch.zeros(3, 1, 5), batch=(2, 3, 4), axes=1).shape
+    torch.Size([24, 5])
+    """
+    last = x.shape[x.ndim - axes :]
+    return x.expand(*batch, *last).reshape(-1, *last)
