@@ -53,7 +53,7 @@ class Study:
     contenders : tuple of Contender
         All with equally many settings to try: the same budget.
     tuning_epochs : int
-        Epochs of a run that tries a setting.
+        Epochs of a run that tries a setting, where there are several.
     seeds : range
         Of the runs that are reported.
 
@@ -90,7 +90,9 @@ class Study:
         }
 
     def tuning_runs(self, contender: Contender) -> list[SentimentRun]:
-        """Return the runs that try the contender's settings."""
+        """Return the runs that try the contender's settings; none where there is no choice."""
+        if len(contender.tried) == 1:
+            return []
         seeds = range(_TUNING_SEED, _TUNING_SEED + 1)
         return [
             run
@@ -122,9 +124,9 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     Returns
     -------
     dict
-        For each contender's label: ``tried``, its settings with the best validation accuracy
-        each, None where it diverged; ``chosen``, those that were best; ``runs``, one a seed, with
-        what `train`, `score_on_test` and `inspect` return.
+        For each contender's label: ``tried``, its settings with the best validation accuracy of
+        each, None where it diverged (empty if there was no choice); ``chosen``, those that were
+        best; ``runs``, one a seed, with what `train`, `score_on_test` and `inspect` return.
 
     Raises
     ------
@@ -144,10 +146,8 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     final: dict[str, list[SentimentRun]] = {}
     for one in study.contenders:
         found = [scores[run] for run in tuning[one.label]]
-        if not any(found):
-            raise RuntimeError(f"{one.label}: no run finished with any of {one.tried}")
-        chosen = max(zip(found, one.tried, strict=True), key=lambda pair: pair[0] or 0.0)[1]
-        tried = [{**s, "validation": v} for s, v in zip(one.tried, found, strict=True)]
+        chosen = _best(one, found)
+        tried = [{**s, "validation": v} for s, v in zip(one.tried, found, strict=False)]
         report[one.label] = {"settings": one.settings, "tried": tried, "chosen": chosen}
         final[one.label] = study.runs(one, study.seeds, **chosen)
     runs = [run for same in final.values() for run in same]
@@ -160,6 +160,17 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
             for run in same
         ]
     return report
+
+
+def _best(contender: Contender, found: list[float | None]) -> Settings:
+    """The settings with the best validation accuracy, the first of equal ones."""
+    if len(contender.tried) == 1:
+        return contender.tried[0]
+    if not any(found):
+        raise RuntimeError(
+            f"{contender.label}: no run finished with any of {list(contender.tried)}"
+        )
+    return max(zip(found, contender.tried, strict=True), key=lambda pair: pair[0] or 0.0)[1]
 
 
 def _results(ends: list[Outcome]) -> dict[SentimentRun, Any]:

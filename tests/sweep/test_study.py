@@ -82,6 +82,14 @@ def test_no_setting_that_finishes_is_an_error(stored):
         conduct(Study("quick", TINY, (hopeless,), 1, range(1)), stored / "runs", workers=1)
 
 
+def test_a_single_setting_is_not_tried_but_taken(stored):
+    only = Contender("Adam", {"optimizer": "adam"}, RATES[1:])
+    study = Study("quick", TINY, (only,), tuning_epochs=0, seeds=range(1))
+    found = conduct(study, stored / "runs", workers=1)["Adam"]
+    assert (found["tried"], found["chosen"]) == ([], {"lr": 0.02})
+    assert len(planned(study)) == len(list(stored.glob("runs/*/outcome.json"))) == 1
+
+
 def test_unequal_budgets_are_refused():
     more = Contender("more", {"optimizer": "adam"}, (*RATES, {"lr": 0.1}))
     with pytest.raises(ValueError, match="'Adam': 2, 'more': 3"):
@@ -92,9 +100,9 @@ def test_unequal_budgets_are_refused():
 def test_the_books_studies_can_be_planned(name):
     study = STUDIES[name]
     runs = planned(study)
-    tuning = sum(len(one.tried) for one in study.contenders)
-    assert len(runs) == tuning + len(study.contenders) * len(study.seeds)
-    assert {run.seed for run in runs[: len(study.contenders[0].tried)]}.isdisjoint(study.seeds)
+    tuning = [run for one in study.contenders for run in study.tuning_runs(one)]
+    assert len(runs) == len(tuning) + len(study.contenders) * len(study.seeds)
+    assert {run.seed for run in tuning}.isdisjoint(study.seeds)
 
 
 # ---- the record ---------------------------------------------------------------------------------
