@@ -15,7 +15,7 @@ from mdlib.nn import TextClassifier
 from mdlib.sentiment import SentimentRun, load_model, train
 from mdlib.sentiment.attended import attend, number_words, read
 from mdlib.sentiment.erasure import ORDERS, choose_texts, erase
-from mdlib.sentiment.looks import COUNTS, measure
+from mdlib.sentiment.inspection import COUNTS, inspect
 from mdlib.sentiment.pivots import look_at_pivots
 from mdlib.train import Sequences
 
@@ -372,7 +372,7 @@ def test_a_finished_run_is_measured_with_its_best_weights(stored):
         epochs=3, batch_size=10,
     )  # fmt: skip
     train(run, stored / "run")
-    found = measure(run, stored / "run", device="cpu")
+    found = inspect(run, stored / "run", device="cpu")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     model, tokenizer = load_model(run, stored / "run", "best")
     assert found["pivots"] == look_at_pivots(model, tokenizer)
@@ -380,4 +380,4 @@ def test_a_finished_run_is_measured_with_its_best_weights(stored):
     assert 0 < found["erasure"]["texts"] <= 30
     assert found["erasure"]["words"] > max(COUNTS)
     with pytest.raises(FileNotFoundError):
-        measure(replace(run, seed=1), stored / "other")
+        inspect(replace(run, seed=1), stored / "other")

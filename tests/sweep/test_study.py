@@ -15,9 +15,11 @@ from mdlib.sentiment.weights import EDGES, attention_weights, describe_weights
 from mdlib.sweep import run_directory
 
 TINY = {
+    "data": "imdb",
     "width": 8,
     "heads": 2,
     "hidden": 8,
+    "max_length": 64,
     "vocabulary": 200,
     "epochs": 3,
     "batch_size": 20,
