@@ -45,7 +45,7 @@ REVIEWS = Study(
         Contender(
             "l_1 penalty",
             {"optimizer": "l1", "penalty": 1e-3},
-            _rates(0.025, 0.05, 0.1, 0.2),
+            _rates(0.0125, 0.025, 0.05, 0.1),
         ),
         Contender("Adam", {"optimizer": "adam"}, _rates(1e-3, 2e-3, 4e-3, 8e-3)),
     ),
