@@ -29,7 +29,7 @@ REVIEWS = Study(
         "width": 64,
         "hidden": 128,
         "max_length": 128,
-        "epochs": 20,
+        "epochs": 15,
         "schedule": "cosine",
         "warmup": 200,
     },
