@@ -12,7 +12,9 @@ from html import escape
 
 from mdlib.figures import INK, PAPER, Shown
 
-_FULL = "#f0a23c"  # the ground of the largest share; ink on it has a contrast above 7
+# The ground of the largest share, by its opacity on paper; ink on it has a contrast above 7. As a
+# decimal, so that a page computed on another processor can be compared with the stored one.
+_SHADE = "background:rgba(240,162,60,{:.4f})"
 _GROUND = (
     f"background:{PAPER};color:{INK};border-radius:6px;padding:0.6rem 0.8rem;max-width:700px;"
     "overflow-wrap:anywhere"
@@ -44,8 +46,8 @@ def colored_words(lines: Mapping[str, Sequence[tuple[str, float]]], *, caption: 
 
     Examples
     --------
-    >>> colored_words({"p = 1.1": [("so", 0.1), ("good", 0.75), ("!", 0.05)]})
-    p = 1.1: so (10.0) good (75.0) ! (5.0)
+    >>> colored_words({"p = 1.1": [("so", 0.1), ("good", 0.75), ("!", 0.005)]})
+    p = 1.1: so (10.0) good (75.0) ! (0.50)
     """
     shares = [share for words in lines.values() for _, share in words]
     if not shares:
@@ -70,14 +72,9 @@ def colored_words(lines: Mapping[str, Sequence[tuple[str, float]]], *, caption: 
 
 def _word(word: str, share: float, depth: float) -> str:
     number = f'<span style="{_SHARE}">{_percent(share)}</span>'
-    return f'<span style="{_WORD};background:{_mix(depth)}">{escape(word)}<br>{number}</span>'
+    return f'<span style="{_WORD};{_SHADE.format(depth)}">{escape(word)}<br>{number}</span>'
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _mix(depth: float) -> str:
-    """The colour at a depth from 0, the ground, to 1, the full colour."""
-    channels = ((int(PAPER[i : i + 2], 16), int(_FULL[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(a + depth * (b - a)):02x}" for a, b in channels)
+    """In per cent, with two digits that count where there are any."""
+    return f"{100 * share:.1f}" if share >= 0.01 else f"{100 * share:.2f}"
