@@ -113,7 +113,9 @@ def test_a_model_in_training_and_no_texts_are_refused():
 # ---- pivots -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "rank", "score"), [(3.0, "first", 1), (-3.0, "last", 0)])
+@pytest.mark.parametrize(
+    ("value", "rank", "score"), [(3.0, "first", 1), (-3.0, "last", 0), (-2000.0, "last", 0)]
+)
 def test_a_model_that_looks_at_pivots_alone(value, rank, score):
     found = look_at_pivots(Bag(pivots(), pivots().abs() * value), WHOLE)
     lengths = [len(WHOLE.words(text)) for text in TEXTS]
