@@ -187,7 +187,7 @@ def _ppmi(count: sparse.csr_array, shift: float, smoothing: float) -> sparse.csr
     """The matrix M of the formula: zero wherever two words meet no more often than by chance."""
     total = np.asarray(count.sum(0)).ravel()
     log_total = np.log(np.maximum(total, 1))
-    log_contexts = np.log((total**smoothing).sum())
+    log_contexts = np.log(max((total**smoothing).sum(), 1))
     pairs = count.tocoo()
     w, c = pairs.coords
     information = (
