@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mdlib.cost import cost, duration
-from mdlib.data.encoded import load_encoded
+from mdlib.cost import cost, costs
 from mdlib.data.fetch import UnavailableError
-from mdlib.sentiment import OPTIMIZERS, PRESETS, REPEATS, SentimentRun, score_on_test, train
+from mdlib.sentiment import (
+    OPTIMIZERS,
+    PRESETS,
+    REPEATS,
+    SentimentRun,
+    prepare,
+    score_on_test,
+    train,
+)
 from mdlib.sentiment.grid import choose_rates, grid, table
 from mdlib.sweep import Outcome, perform, run_directory, sweep
 
@@ -107,11 +113,11 @@ def train_one(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in _chosen(options).items() if value is not None}
     run = SentimentRun.preset(options.preset, **chosen)
     if options.dry_run:
-        print(f"{_title(run)}\n\n{cost(run, options.device)}")
+        print(f"{run.title}\n\n{cost(run, options.device)}")
         return 0
-    _prepare([run])
+    prepare([run])
     directory = run_directory(run, options.folder)
-    print(f"{_title(run)}\n{directory}", file=sys.stderr)
+    print(f"{run.title}\n{directory}", file=sys.stderr)
     training = partial(train, device=options.device, progress=None)
     end = perform(run, training, options.folder)
     if end.status != "finished":
@@ -141,10 +147,10 @@ def train_many(options: argparse.Namespace) -> int:
         values["normalize"] = [values["normalize"]]
     runs = grid(options.preset, values)
     if options.dry_run:
-        _print_costs(runs, options.device)
+        print(costs(runs, options.device))
         return 0
     if options.scheduler is None:
-        _prepare(runs)
+        prepare(runs)
     where = {"workers": options.workers, "scheduler": options.scheduler}
     ends = sweep(runs, partial(train, device=options.device), options.folder, **where)
     tests: list[Outcome] = []
@@ -159,33 +165,6 @@ def train_many(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _prepare(runs: Iterable[SentimentRun]) -> None:
-    """Encode what the runs read: once, and before the first of them is begun without its data."""
-    for name, vocabulary in dict.fromkeys((run.data, run.vocabulary) for run in runs):
-        load_encoded(name, vocabulary)
-
-
-def _print_costs(runs: list[SentimentRun], device: str) -> None:
-    """The cost of each kind of run; how it is optimized and seeded hardly matters for that."""
-    kinds: dict[SentimentRun, list[SentimentRun]] = {}
-    for run in runs:
-        same = replace(run, seed=0, lr=1e-3)
-        kinds.setdefault(same, []).append(run)
-    total = 0.0
-    for kind, alike in kinds.items():
-        found = cost(kind, device)
-        total += found.seconds * found.epochs * len(alike)
-        print(f"{len(alike)} x {_title(kind)}\n\n{found}\n")
-    print(f"{len(runs)} runs, {duration(total)} if one after the other, for all their epochs")
-
-
-def _title(run: SentimentRun) -> str:
-    p = "" if run.p is None else f" p={run.p:g}"
-    return (
-        f"{run.optimizer}{p} lr={run.lr:g} on {run.data}, {run.layers} layers of width {run.width}"
-    )
-
-
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     return {field.name: getattr(options, field.name) for field in fields(SentimentRun)}
 
@@ -193,7 +172,8 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mdlib",
-        description="Train with mirror descent. `python -m mdlib.claims` measures the ledger.",
+        description="Train with mirror descent. `python -m mdlib.sentiment` conducts the book's "
+        "studies of text, `python -m mdlib.claims` measures the ledger.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = _command(commands, "sentiment", SENTIMENT, SENTIMENT_EXAMPLES, "train once")

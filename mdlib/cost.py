@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -76,6 +77,24 @@ def cost(run: SentimentRun, device: str = "auto") -> Cost:
         operations=trained + forward,
         seconds=_step_seconds(run, model, data, batches) * len(batches) * (1 + forward / trained),
     )
+
+
+def costs(runs: Iterable[SentimentRun], device: str = "auto") -> str:
+    """Write down what each kind of run costs, and all together.
+
+    How a run is optimized and seeded hardly matters for that.
+    """
+    kinds: dict[SentimentRun, list[SentimentRun]] = {}
+    for run in runs:
+        kinds.setdefault(replace(run, seed=0, lr=1e-3), []).append(run)
+    parts, total = [], 0.0
+    for kind, alike in kinds.items():
+        found = cost(kind, device)
+        total += found.seconds * found.epochs * len(alike)
+        parts.append(f"{len(alike)} x {kind.title}\n\n{found}\n")
+    count = sum(map(len, kinds.values()))
+    parts.append(f"{count} runs, {duration(total)} if one after the other, for all their epochs")
+    return "\n".join(parts)
 
 
 def operations(run: SentimentRun, lengths: Tensor, batches: list[Tensor]) -> float:

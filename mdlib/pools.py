@@ -7,6 +7,9 @@ it had done so far. Only a call that loses its worker again is given up.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -89,7 +92,9 @@ def on_this_machine(
                     else:
                         yield number, _given_up("its process was killed twice")
     finally:
-        for process in [*idle, *(process for process, _ in busy.values())]:
+        for process in idle:  # killed, one would leave its semaphores behind
+            process.shutdown()
+        for process, _ in busy.values():
             process.shutdown(kill_workers=True)
 
 
@@ -147,7 +152,19 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
 
 def _process() -> Any:
     """A process of one thread that begins with its first call."""
-    return ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
+    watch = {"initializer": _end_with, "initargs": (os.getpid(),)}
+    return ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD, **watch)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end when its parent has: killed, that one cannot stop it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _given_up(why: str) -> LostWorkerError:

@@ -5,8 +5,33 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+
+def collect(command: str, started: float | None, *packages: str) -> dict[str, Any]:
+    """Return what goes with a recorded result: how, when and with what it was computed.
+
+    Parameters
+    ----------
+    command : str
+        The one that does it again.
+    started : float or None
+        When it began, as `time.time` tells it, if that is known.
+    *packages : str
+        Whose versions matter.
+    """
+    now = time.time()
+    return {
+        "command": command,
+        "date": time.strftime("%Y-%m-%d", time.gmtime(now)),
+        "wall_seconds": None if started is None else round(now - started, 2),
+        "versions": versions(*packages),
+        "hardware": hardware(),
+        "commit": commit(),
+    }
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -247,19 +247,13 @@ def _write(
     result: Any = None,
     error: Exception | None = None,
 ) -> Outcome:
-    now = time.time()
     content = {
         "status": status,
         "result": result,
         "error": None if error is None else f"{type(error).__name__}: {error}",
         "provenance": {
-            "command": command,
-            "date": time.strftime("%Y-%m-%d", time.gmtime(now)),
-            "wall_seconds": None if started is None else round(now - started, 3),
+            **provenance.collect(command, started, "torch", "numpy"),
             "host": socket.gethostname(),
-            "hardware": provenance.hardware(),
-            "versions": provenance.versions("torch", "numpy"),
-            "commit": provenance.commit(),
         },
     }
     trace = {"traceback": error and traceback.format_exception(error)}

@@ -40,6 +40,17 @@ def autograd(problem, W, v, loss):
 # ---- the model ----------------------------------------------------------------------------------
 
 
+def test_an_index_chooses_problems_of_a_batch():
+    batch, W, v = draw(3, 2, masked=True)
+    last = batch[-1]
+    assert last.X.shape == batch.X.shape[1:]
+    torch.testing.assert_close(last.attention(W[-1]), batch.attention(W)[-1])
+    chosen = batch[torch.tensor([True, False, True])]
+    torch.testing.assert_close(chosen.risk(W[::2], v[::2]), batch.risk(W, v)[::2])
+    with pytest.raises(TypeError, match="is a single problem"):
+        last[0][0]
+
+
 def test_every_method_is_the_formula_of_one_input():
     problem, W, v = draw()
     for i, (X, y, z) in enumerate(zip(problem.X, problem.y, problem.z, strict=True)):

@@ -25,6 +25,7 @@ from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
 from mdlib.path import attention_path
 from mdlib.potentials import Potential
+from mdlib.sentiment.record import Record
 
 # Rows known not to hold: {(preset, key, case)}. None of them at present.
 KNOWN: set[tuple[str, str, str]] = set()
@@ -186,6 +187,66 @@ def blind_to_leaks(problem, tokens, p):
 
 FEW = range(1, 6)
 SHORT = {1.75: 1500, 2: 2000}
+
+
+def study(level):
+    """A record of two seeds in which a contender's level decides everything that is claimed."""
+
+    def run(seed, height):
+        height += 0.001 * seed
+        group = {"score": height, "rank": 1 - height}
+        fall = [height] * 3
+        return {
+            "test": {"best": {"accuracy": height}},
+            "weights": {kind: {"small": height} for kind in ("query", "key", "value")},
+            "pivots": {"template": group, "written": group},
+            "erasure": {
+                "counts": [1, 2, 4],
+                "logit": 1.0,
+                "orders": {"most attended": {"drop": fall}, "random": {"drop": [0.1] * 3}},
+            },
+        }
+
+    return Record({}, {}, {c: {"runs": [run(s, h) for s in (0, 1)]} for c, h in level.items()})
+
+
+LEVELS = {
+    "p = 1.1": 0.5,
+    "p = 1.1, momentum": 0.5,
+    "p = 2": 0.3,
+    "p = 2, momentum": 0.3,
+    "p = 3": 0.2,
+    "p = 3, momentum": 0.2,
+    "Adam": 0.7,
+    "l_1 penalty": 0.7,
+}
+
+
+def as_claimed(name):
+    assert name == "reviews"
+    return study(LEVELS)
+
+
+def reversed_order(name):
+    return study({label: 1 - level for label, level in LEVELS.items()})
+
+
+def less_than_others(name):
+    return study(dict.fromkeys(LEVELS, 0.05))
+
+
+def unsure(name):
+    """In the mean as claimed, but two seeds that differ so much tell nothing."""
+    record = as_claimed(name)
+    for label in ("p = 1.1", "p = 1.1, momentum", "Adam", "l_1 penalty"):
+        record.contenders[label]["runs"][1] = study({label: 0.9}).runs(label)[1]
+    return record
+
+
+TEXT = (
+    {"read": as_claimed},
+    {"reversed": {"read": reversed_order}, "seeds disagree": {"read": unsure}},
+)
 BROKEN = {
     "mirror-step": (
         {"seeds": FEW},
@@ -328,6 +389,12 @@ BROKEN = {
             "full SVM only": {"svm": never_relaxed},
         },
     ),
+    "text-generalization": TEXT,
+    "text-rivals": TEXT,
+    "text-sparsity": TEXT,
+    "text-penalty": TEXT,
+    "text-selection": TEXT,
+    "text-erasure": ({"read": as_claimed}, {"less than others": {"read": less_than_others}}),
 }
 
 
@@ -346,7 +413,7 @@ def test_every_claim_says_how_it_is_measured(entered):
 )
 def test_a_broken_tool_turns_the_row_red(key, broken):
     small, variants = BROKEN[key]
-    assert CLAIMS[key](**small, **variants[broken]).failing
+    assert CLAIMS[key](**{**small, **variants[broken]}).failing
 
 
 @pytest.mark.parametrize("key", BROKEN)

@@ -259,4 +259,4 @@ def audit(path):
 
 if __name__ == "__main__":
     bad = [f"{p}: {e}" for p in sys.argv[1:] or refresh.chapters() for e in audit(p)]
-    sys.exit("\n".join(bad))
+    sys.exit("\n".join(bad) or 0)

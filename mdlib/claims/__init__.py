@@ -6,11 +6,12 @@
     ('mirror-step', True)
 
 One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
-`optima` (9), `joint` (10 and 11); `runs` is what they share, `rows` the form, `ledger` the list.
+`optima` (9), `joint_path` (10), `joint_descent` (11), `text` (13 and 14); `runs` is what the first
+ones share, `rows` the form, `ledger` the list.
 ``python -m mdlib.claims`` prints all.
 """
 
-from mdlib.claims import direction, joint, margins, mirror, optima, rate
+from mdlib.claims import direction, joint_descent, joint_path, margins, mirror, optima, rate, text
 from mdlib.claims.ledger import CLAIMS, Claim, claim, ledger, recorded
 from mdlib.claims.rows import Ledger, Measured, Row
 
@@ -22,11 +23,13 @@ __all__ = [
     "Row",
     "claim",
     "direction",
-    "joint",
+    "joint_descent",
+    "joint_path",
     "ledger",
     "margins",
     "mirror",
     "optima",
     "rate",
     "recorded",
+    "text",
 ]

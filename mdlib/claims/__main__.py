@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from mdlib import provenance
 from mdlib.atomic import whole_file
@@ -30,22 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
         rows.extend(found)
     if options.record:
         command = "python -m mdlib.claims " + " ".join(arguments or sys.argv[1:])
-        rows.provenance = _provenance(options.preset, command, started) | {"seconds": seconds}
+        packages = ("torch", "numpy", "numba", "scipy", "cvxpy")
+        rows.provenance = {
+            "preset": options.preset,
+            **provenance.collect(command, started, *packages),
+            "seconds": seconds,
+        }
         with whole_file(options.record) as file:
             file.write(rows.to_json().encode())
     return 1 if rows.failing else 0
-
-
-def _provenance(preset: str, command: str, started: float) -> dict[str, Any]:
-    return {
-        "preset": preset,
-        "command": command,
-        "date": time.strftime("%Y-%m-%d", time.gmtime(started)),
-        "wall_seconds": round(time.time() - started),
-        "versions": provenance.versions("torch", "numpy", "numba", "scipy", "cvxpy"),
-        "hardware": provenance.hardware(),
-        "commit": provenance.commit(),
-    }
 
 
 if __name__ == "__main__":

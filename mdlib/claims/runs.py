@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
-from mdlib.dynamics import Trajectory
+from mdlib.dynamics import JointTrajectory, Trajectory
+from mdlib.joint import JointPath
+from mdlib.potentials import directional_divergence
+from mdlib.svm import Solution, classifier_svm
 
 # Any function that takes the arguments of `mdlib.attention_descent`, or of `mdlib.attention_svm`.
 Descent = Callable[..., Trajectory]
@@ -80,3 +83,38 @@ def goals(svm: Svm, p: float, seeds: range, tokens: tuple[tuple[int, ...], ...])
 def selection(run: Trajectory, row: int = -1) -> tuple[tuple[int, ...], ...]:
     """The most attended tokens at a recorded step, as `goals` takes them."""
     return tuple(map(tuple, run.attention[row].argmax(-1).tolist()))
+
+
+@lru_cache
+def planted(p: float, seeds: range, spare: int = 0) -> tuple[AttentionProblem, Tensor]:
+    """Joint problems whose solution is known, one a seed, and the selections that solve them."""
+    return AttentionProblem.planted(**SIZE, p=p, seed=seeds, spare=spare)
+
+
+def references(
+    problem: AttentionProblem, tokens: Tensor, p: float, svm: Svm
+) -> tuple[Solution, Tensor, Tensor]:
+    """The SVM of v on the chosen tokens, and the W of the full and of the relaxed W-SVM."""
+    decoder = classifier_svm(_chosen(problem, tokens), problem.y, p)
+    full, relaxed = (svm(problem, tokens, p, required=x).W for x in (None, decoder.support))
+    return decoder, full, relaxed
+
+
+def to_svms(
+    found: JointTrajectory | JointPath,
+    problem: AttentionProblem,
+    tokens: Tensor,
+    p: float,
+    svm: Svm,
+) -> tuple[Tensor, Tensor]:
+    """How far each recorded W and v is from the direction of its SVM, all inputs at margin 1."""
+    decoder = classifier_svm(_chosen(problem, tokens), problem.y, p)
+    return (
+        directional_divergence(found.W, svm(problem, tokens, p).W, p),
+        directional_divergence(found.v, decoder.v, p, dim=-1),
+    )
+
+
+def _chosen(problem: AttentionProblem, tokens: Tensor) -> Tensor:
+    """The chosen tokens themselves, (..., n, d)."""
+    return problem.X.take_along_dim(tokens[..., None, None], -2)[..., 0, :]

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import pooch
 import requests
 import urllib3
 from tqdm import tqdm
@@ -50,6 +49,8 @@ def fetch(source: Source, folder: Path) -> Path:
     ...     fetch(source, Path(folder)).name
     'a.txt'
     """
+    import pooch  # not at the top: in a notebook without widgets importing it warns
+
     url, known_hash = source
     name = url.rpartition("/")[2]
     try:

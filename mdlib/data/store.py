@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pooch
 from filelock import FileLock
 
 from mdlib.atomic import whole_file
@@ -23,6 +22,8 @@ from mdlib.data.fetch import UnavailableError
 
 def cache_folder() -> Path:
     """Return the folder in the user's cache that keeps what was fetched."""
+    import pooch  # not at the top: in a notebook without widgets importing it warns
+
     return Path(pooch.os_cache("attention-in-the-mirror"))
 
 

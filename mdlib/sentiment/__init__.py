@@ -9,7 +9,7 @@ from mdlib.sentiment.run import (
     build_model,
     build_optimizer,
 )
-from mdlib.sentiment.training import load_model, score_on_test, train
+from mdlib.sentiment.training import load_model, prepare, score_on_test, train
 
 __all__ = [
     "LEARNING_RATES",
@@ -20,6 +20,7 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "load_model",
+    "prepare",
     "score_on_test",
     "train",
 ]

@@ -148,6 +148,15 @@ class SentimentRun:
         with torch.device("meta"):  # sizes and rates are checked where they are used, at no cost
             build_optimizer(self, build_model(self, self.vocabulary))
 
+    @property
+    def title(self) -> str:
+        """What the run is, in a line."""
+        p = "" if self.p is None else f" p={self.p:g}"
+        return (
+            f"{self.optimizer}{p} lr={self.lr:g} on {self.data}, {self.layers} layers of width "
+            f"{self.width}"
+        )
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> SentimentRun:
         """Return a run with the values of a preset, but for the changes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,12 @@ from mdlib.data.tokenizer import Tokenizer
 from mdlib.nn import TextClassifier
 from mdlib.sentiment.run import SentimentRun, build_model, build_optimizer, fit_options
 from mdlib.train import Sequences, evaluate, fit, load_weights
+
+
+def prepare(runs: Iterable[SentimentRun]) -> None:
+    """Encode what the runs read: once, and before the first of them is begun without its data."""
+    for name, vocabulary in dict.fromkeys((run.data, run.vocabulary) for run in runs):
+        load_encoded(name, vocabulary)
 
 
 def train(

@@ -1,5 +1,8 @@
 """Every chapter keeps its promises, and every check of them can fail."""
 
+import subprocess
+import sys
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -11,6 +14,15 @@ import refresh
 @pytest.mark.parametrize("path", refresh.chapters(), ids=lambda path: path.stem)
 def test_chapter(path):
     assert audit.audit(path) == []
+
+
+def test_as_a_command_it_fails_if_a_notebook_does(tmp_path):
+    whole = refresh.chapters()[0]
+    broken = tmp_path / whole.name
+    broken.write_text(whole.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    for path, status in ((whole, 0), (broken, 1)):
+        done = subprocess.run([sys.executable, audit.__file__, path], stderr=subprocess.PIPE)
+        assert done.returncode == status, done.stderr
 
 
 def sound():

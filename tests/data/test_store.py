@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -150,3 +152,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_importing_the_library_says_nothing_in_a_notebook():
+    # pooch loads tqdm's bar for notebooks, which warns where there are no widgets.
+    code = "import sys, mdlib.sentiment; sys.exit('pooch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

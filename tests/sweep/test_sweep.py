@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +88,43 @@ def test_a_killed_process_costs_only_its_run(tmp_path, monkeypatch):
     assert ends[1].error.startswith("LostWorkerError: its process was killed twice")
     assert ends[2].error == "OSError: the disk is full"
     assert counts(ends) == [1, 2, 1, 2, 1, 1]
+
+
+def sweep_elsewhere(folder, how):
+    """Two chores in a process of their own, as the command line starts it."""
+    code = (
+        "from chores import Chore, do\n"
+        "from mdlib.sweep import sweep\n"
+        f"sweep([Chore(0, {how!r}), Chore(1, {how!r})], do, {str(folder)!r}, workers=2)"
+    )
+    path = os.pathsep.join(sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE
+    )
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@posix
+def test_processes_end_with_a_sweep_that_is_killed(tmp_path):
+    with sweep_elsewhere(tmp_path, "never ends") as process:
+        while len(files := list(tmp_path.glob("*/starts"))) < 2 or not all(
+            starts(f.parent) for f in files
+        ):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        process.kill()
+    workers = [int(starts(file.parent)[0]) for file in files]
+    deadline = time.monotonic() + 30
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline, workers
+        time.sleep(0.1)
 
 
 def test_a_second_function_has_a_record_of_its_own(tmp_path):

@@ -1,0 +1,43 @@
+"""What a trained run is like inside: its attention weights, what it looks at, what hangs on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mdlib.data.encoded import load_encoded
+from mdlib.sentiment.erasure import choose_texts, erase
+from mdlib.sentiment.pivots import look_at_pivots
+from mdlib.sentiment.run import SentimentRun
+from mdlib.sentiment.training import choose_device, load_model, sequences
+from mdlib.sentiment.weights import describe_weights
+
+COUNTS = (1, 2, 4, 8, 16)  # words to erase
+TEXTS = 500  # from which they are erased
+
+
+def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> dict[str, Any]:
+    """Look into a trained run.
+
+    Returns
+    -------
+    dict
+        ``weights``, of `describe_weights`, at the end of training; with the best weights
+        ``pivots``, of `look_at_pivots`, and ``erasure``, of `erase` on the same 500 test texts for
+        every run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run was not trained in the directory.
+    """
+    last, _ = load_model(run, directory, "last")
+    best, tokenizer = load_model(run, directory)
+    best.to(choose_device(device))
+    _, parts = load_encoded(run.data, run.vocabulary, ["test"])
+    texts = choose_texts(sequences(run, parts["test"]), tokenizer, max(COUNTS), TEXTS)
+    return {
+        "weights": describe_weights(last),
+        "pivots": look_at_pivots(best, tokenizer),
+        "erasure": erase(best, tokenizer, texts, COUNTS),
+    }

@@ -1,0 +1,152 @@
+"""What a study found: kept as JSON, read by the chapters, printed as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mdlib.figures import Shown, table
+from mdlib.paired import Difference, paired_difference
+
+_DIGITS = 6  # significant ones kept of a number
+
+
+@dataclass(frozen=True)
+class Record:
+    """All runs of a study.
+
+    Attributes
+    ----------
+    provenance : mapping
+        Command, date, seconds, hardware, versions, commit.
+    setting : mapping
+        What all runs have in common.
+    contenders : mapping
+        By label, as `mdlib.sentiment.study.conduct` returns it.
+
+    Examples
+    --------
+    >>> runs = [{"seed": s, "test": {"best": {"accuracy": a}}} for s, a in enumerate([0.8, 0.82])]
+    >>> record = Record({}, {}, {"adam": {"runs": runs}})
+    >>> record.values("adam", "test", "best", "accuracy")
+    tensor([0.8000, 0.8200], dtype=torch.float64)
+    """
+
+    provenance: Mapping[str, Any]
+    setting: Mapping[str, Any]
+    contenders: Mapping[str, Any]
+
+    def runs(self, label: str) -> list[dict[str, Any]]:
+        """Return a contender's runs, one a seed.
+
+        Raises
+        ------
+        KeyError
+            If there is no contender of that label.
+        """
+        if label not in self.contenders:
+            raise KeyError(f"no contender {label!r}; there are {', '.join(self.contenders)}")
+        runs: list[dict[str, Any]] = self.contenders[label]["runs"]
+        return runs
+
+    def values(self, label: str, *keys: str | int) -> Tensor:
+        """Return what is found under the keys in each run of a contender, (seeds, ...)."""
+        found = []
+        for run in self.runs(label):
+            value: Any = run
+            for key in keys:
+                value = value[key]
+            found.append(value)
+        return torch.tensor(found, dtype=torch.float64)
+
+    def curves(self, label: str, name: str) -> Tensor:
+        """Return a column of the learning curves, (seeds, epochs)."""
+        rows = [[line[name] for line in run["curve"]] for run in self.runs(label)]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    def difference(self, a: str, b: str, *keys: str | int) -> Difference:
+        """Return how much larger the values of a are than those of b, seed by seed."""
+        return paired_difference(self.values(a, *keys), self.values(b, *keys))
+
+    def table(self, caption: str = "") -> Shown:
+        """Return a line for each contender: what it chose, and its accuracies in per cent."""
+        rows: dict[str, list[str]] = {"": [], "chosen": []}
+        for label, contender in self.contenders.items():
+            chosen = ", ".join(f"{k} {v:g}" for k, v in contender["chosen"].items())
+            columns = {
+                "": label,
+                "chosen": chosen,
+                "validation": percent(self.values(label, "best", "validation_accuracy")),
+                "test, best epoch": percent(self.values(label, "test", "best", "accuracy")),
+                "test, last epoch": percent(self.values(label, "test", "last", "accuracy")),
+                "best epoch": spread(self.values(label, "best", "epoch")),
+            }
+            for name, cell in columns.items():
+                rows.setdefault(name, []).append(cell)
+        return table(rows, caption=caption or self.origin)
+
+    @property
+    def origin(self) -> str:
+        """Where and when it was recorded, in a sentence."""
+        at = self.provenance
+        return (
+            f"Recorded {at['date']}, commit {at['commit'][:7]}, on {at['hardware']}; "
+            f"{len(self.runs(next(iter(self.contenders))))} seeds."
+        )
+
+    def to_json(self) -> str:
+        """Return everything as JSON, numbers to six significant digits; `from_json` reads it."""
+        content = {
+            "provenance": self.provenance,
+            "setting": self.setting,
+            "contenders": self.contenders,
+        }
+        return json.dumps(_rounded(content), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def recorded(name: str) -> Record:
+    """Return a study as it was recorded for the book.
+
+    Raises
+    ------
+    FileNotFoundError
+        If none of that name ships with the library.
+    """
+    return Record.from_json(
+        resources.files("mdlib").joinpath(f"recorded/{name}.json").read_text(encoding="utf-8")
+    )
+
+
+def percent(shares: Tensor) -> str:
+    """Write mean and standard deviation of shares in per cent.
+
+    Examples
+    --------
+    >>> percent(torch.tensor([0.81, 0.83]))
+    '82.0 ± 1.4'
+    """
+    return spread(100 * shares)
+
+
+def spread(values: Tensor) -> str:
+    """Write mean and standard deviation to a tenth."""
+    return f"{values.mean():.1f} ± {values.std():.1f}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

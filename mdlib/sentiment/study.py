@@ -1,0 +1,180 @@
+"""A study: contenders tuned with the same budget, repeated over seeds, then tested, once.
+
+What is found is all there is to know: every setting that was tried, every learning curve, and what
+the trained weights are like. `studies` has the book's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mdlib.sentiment.inspection import inspect
+from mdlib.sentiment.run import SentimentRun
+from mdlib.sentiment.training import score_on_test, train
+from mdlib.sweep import Outcome, sweep
+
+Settings = Mapping[str, Any]
+_TUNING_SEED = 100  # none of those that are reported
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to train, and the settings that it may choose from.
+
+    Attributes
+    ----------
+    label : str
+        Its name in tables.
+    settings : mapping
+        Of `SentimentRun`: what makes it this contender.
+    tried : tuple of mappings
+        What is tuned: each one a choice, ``{"lr": 1e-3}``.
+    """
+
+    label: str
+    settings: Settings
+    tried: tuple[Settings, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, on what.
+
+    Attributes
+    ----------
+    preset : str
+        Where the settings of all runs start.
+    changes : mapping
+        What all runs have in common besides.
+    contenders : tuple of Contender
+        All with equally many settings to try: the same budget.
+    tuning_epochs : int
+        Epochs of a run that tries a setting, where there are several.
+    seeds : range
+        Of the runs that are reported.
+
+    Raises
+    ------
+    ValueError
+        If the budgets differ.
+    """
+
+    preset: str
+    changes: Settings
+    contenders: tuple[Contender, ...]
+    tuning_epochs: int
+    seeds: range = field(default=range(5))
+
+    def __post_init__(self) -> None:
+        budgets = {one.label: len(one.tried) for one in self.contenders}
+        if len(set(budgets.values())) != 1:
+            raise ValueError(f"all contenders need equally many settings to try, got {budgets}")
+
+    def runs(self, contender: Contender, seeds: range, **changes: Any) -> list[SentimentRun]:
+        """Return the contender's runs with the changes, one a seed."""
+        settings = {**self.changes, **contender.settings, **changes}
+        return [SentimentRun.preset(self.preset, **settings, seed=seed) for seed in seeds]
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What all runs have in common, for the record."""
+        return {
+            "preset": self.preset,
+            **self.changes,
+            "tuning_epochs": self.tuning_epochs,
+            "seeds": len(self.seeds),
+        }
+
+    def tuning_runs(self, contender: Contender) -> list[SentimentRun]:
+        """Return the runs that try the contender's settings; none where there is no choice."""
+        if len(contender.tried) == 1:
+            return []
+        seeds = range(_TUNING_SEED, _TUNING_SEED + 1)
+        return [
+            run
+            for tried in contender.tried
+            for run in self.runs(contender, seeds, **tried, epochs=self.tuning_epochs)
+        ]
+
+
+def planned(study: Study) -> list[SentimentRun]:
+    """Return the runs that a study will make, with the first settings for those not yet chosen."""
+    runs = []
+    for one in study.contenders:
+        runs += study.tuning_runs(one) + study.runs(one, study.seeds, **one.tried[0])
+    return runs
+
+
+def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any) -> dict[str, Any]:
+    """Tune, repeat, test and inspect. Stopped and called again, it goes on.
+
+    Parameters
+    ----------
+    study : Study
+    folder : path
+        Of the runs, as in `mdlib.sweep.sweep`; runs that are there are not repeated.
+    device : str
+    **where
+        ``workers`` or ``scheduler`` of `mdlib.sweep.sweep`.
+
+    Returns
+    -------
+    dict
+        For each contender's label: ``tried``, its settings with the best validation accuracy of
+        each, None where it diverged (empty if there was no choice); ``chosen``, those that were
+        best; ``runs``, one a seed, with what `train`, `score_on_test` and `inspect` return.
+
+    Raises
+    ------
+    RuntimeError
+        If a run to be reported did not finish, or no setting of a contender led to one that did.
+    """
+
+    def execute(runs: list[SentimentRun], what: Callable[..., Any], record: str) -> list[Outcome]:
+        return sweep(runs, partial(what, device=device), folder, record=record, **where)
+
+    tuning = {one.label: study.tuning_runs(one) for one in study.contenders}
+    scores = {
+        end.run: end.result["best"]["validation_accuracy"] if end.status == "finished" else None
+        for end in execute([run for runs in tuning.values() for run in runs], train, "outcome")
+    }
+    report: dict[str, Any] = {}
+    final: dict[str, list[SentimentRun]] = {}
+    for one in study.contenders:
+        found = [scores[run] for run in tuning[one.label]]
+        chosen = _best(one, found)
+        tried = [{**s, "validation": v} for s, v in zip(one.tried, found, strict=False)]
+        report[one.label] = {"settings": one.settings, "tried": tried, "chosen": chosen}
+        final[one.label] = study.runs(one, study.seeds, **chosen)
+    runs = [run for same in final.values() for run in same]
+    steps: list[tuple[Callable[..., Any], str]] = [(train, "outcome"), (score_on_test, "test")]
+    steps += [(inspect, "inspection")]
+    results = [_results(execute(runs, what, record)) for what, record in steps]
+    for label, same in final.items():
+        report[label]["runs"] = [
+            {"seed": run.seed, **results[0][run], "test": results[1][run], **results[2][run]}
+            for run in same
+        ]
+    return report
+
+
+def _best(contender: Contender, found: list[float | None]) -> Settings:
+    """The settings with the best validation accuracy, the first of equal ones."""
+    if len(contender.tried) == 1:
+        return contender.tried[0]
+    if not any(found):
+        raise RuntimeError(
+            f"{contender.label}: no run finished with any of {list(contender.tried)}"
+        )
+    return max(zip(found, contender.tried, strict=True), key=lambda pair: pair[0] or 0.0)[1]
+
+
+def _results(ends: list[Outcome]) -> dict[SentimentRun, Any]:
+    for end in ends:
+        if end.status != "finished":
+            raise RuntimeError(f"{end.directory}: {end.status}: {end.error}")
+    return {end.run: end.result for end in ends}

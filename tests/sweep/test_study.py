@@ -1,0 +1,182 @@
+"""A study: equal budgets, a choice by validation alone, one look at the test, a faithful record."""
+
+import json
+
+import pytest
+import torch
+
+from mdlib.nn import TextClassifier
+from mdlib.sentiment import __main__ as command
+from mdlib.sentiment.record import Record
+from mdlib.sentiment.studies import STUDIES
+from mdlib.sentiment.study import Contender, Study, conduct, planned
+from mdlib.sentiment.training import load_model
+from mdlib.sentiment.weights import EDGES, attention_weights, describe_weights
+from mdlib.sweep import run_directory
+
+TINY = {
+    "data": "imdb",
+    "width": 8,
+    "heads": 2,
+    "hidden": 8,
+    "max_length": 64,
+    "vocabulary": 200,
+    "epochs": 3,
+    "batch_size": 20,
+    "subset": 60,
+}
+RATES = ({"lr": 1e-3}, {"lr": 0.02})
+STUDY = Study(
+    preset="quick",
+    changes=TINY,
+    contenders=(
+        Contender("Adam", {"optimizer": "adam"}, RATES),
+        Contender("GD", {"p": 2, "momentum": 0.0, "normalize": False}, ({"lr": 0.1}, {"lr": 1e30})),
+    ),
+    tuning_epochs=2,
+    seeds=range(2),
+)
+
+
+@pytest.fixture
+def found(stored):
+    return conduct(STUDY, stored / "runs", workers=1)
+
+
+def test_the_best_setting_on_the_validation_part_is_repeated_over_seeds(found, stored):
+    for label, contender in found.items():
+        scores = {row["lr"]: row["validation"] for row in contender["tried"]}
+        best = max((score or 0, lr) for lr, score in scores.items())
+        assert scores[contender["chosen"]["lr"]] == best[0], label
+        assert [run["seed"] for run in contender["runs"]] == [0, 1]
+        assert all(len(run["curve"]) == 3 for run in contender["runs"])
+    assert found["GD"]["tried"][1] == {"lr": 1e30, "validation": None}
+    assert found["GD"]["chosen"] == {"lr": 0.1}
+
+
+def test_only_reported_runs_see_the_test_part(found, stored):
+    tested = {path.parent for path in stored.glob("runs/*/test.json")}
+    reported = [
+        run
+        for one in STUDY.contenders
+        for run in STUDY.runs(one, STUDY.seeds, **found[one.label]["chosen"])
+    ]
+    assert tested == {run_directory(run, stored / "runs") for run in reported}
+    assert len(list(stored.glob("runs/*/outcome.json"))) == 4 + 4
+
+
+def test_weights_are_those_at_the_end(found, stored):
+    (adam, _) = STUDY.contenders
+    (run, _) = STUDY.runs(adam, STUDY.seeds, **found["Adam"]["chosen"])
+    model, _ = load_model(run, run_directory(run, stored / "runs"), "last")
+    assert found["Adam"]["runs"][0]["weights"] == describe_weights(model)
+
+
+def test_a_study_goes_on_where_it_was(found, stored):
+    before = {path: path.stat().st_mtime_ns for path in stored.glob("runs/*/outcome.json")}
+    assert conduct(STUDY, stored / "runs", workers=1) == found
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_no_setting_that_finishes_is_an_error(stored):
+    hopeless = Contender("GD", STUDY.contenders[1].settings, ({"lr": 1e30}, {"lr": 1e29}))
+    with pytest.raises(RuntimeError, match="GD: no run finished with any of "):
+        conduct(Study("quick", TINY, (hopeless,), 1, range(1)), stored / "runs", workers=1)
+
+
+def test_a_single_setting_is_not_tried_but_taken(stored):
+    only = Contender("Adam", {"optimizer": "adam"}, RATES[1:])
+    study = Study("quick", TINY, (only,), tuning_epochs=0, seeds=range(1))
+    found = conduct(study, stored / "runs", workers=1)["Adam"]
+    assert (found["tried"], found["chosen"]) == ([], {"lr": 0.02})
+    assert len(planned(study)) == len(list(stored.glob("runs/*/outcome.json"))) == 1
+
+
+def test_unequal_budgets_are_refused():
+    more = Contender("more", {"optimizer": "adam"}, (*RATES, {"lr": 0.1}))
+    with pytest.raises(ValueError, match="'Adam': 2, 'more': 3"):
+        Study("quick", TINY, (STUDY.contenders[0], more), 1)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_books_studies_can_be_planned(name):
+    study = STUDIES[name]
+    runs = planned(study)
+    tuning = [run for one in study.contenders for run in study.tuning_runs(one)]
+    assert len(runs) == len(tuning) + len(study.contenders) * len(study.seeds)
+    assert {run.seed for run in tuning}.isdisjoint(study.seeds)
+
+
+# ---- the record ---------------------------------------------------------------------------------
+
+
+def test_a_record_survives_its_file_to_six_digits(found):
+    record = Record({"commit": "x"}, STUDY.setting, found)
+    again = Record.from_json(record.to_json())
+    assert again.setting["seeds"] == 2
+    for keys in (("test", "best", "accuracy"), ("weights", "key", "hoyer")):
+        torch.testing.assert_close(
+            again.values("Adam", *keys), record.values("Adam", *keys), rtol=1e-5, atol=0
+        )
+    assert again.curves("GD", "loss").shape == (2, 3)
+    assert Record.from_json(again.to_json()) == again
+    with pytest.raises(KeyError, match="no contender 'sgd'; there are Adam, GD"):
+        record.runs("sgd")
+
+
+def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    path = stored / "tiny.json"
+    arguments = ["tiny", "--folder", str(stored / "runs"), "--workers", "1"]
+    assert command.main([*arguments, "--dry-run"]) == 0
+    assert "8 runs, " in capsys.readouterr().out
+    assert not (stored / "runs").exists()
+    assert command.main([*arguments, "--record", str(path)]) == 0
+    out = capsys.readouterr().out
+    record = Record.from_json(path.read_text())
+    assert record.table().text in out
+    assert record.provenance["command"].startswith("python -m mdlib.sentiment tiny")
+    assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
+
+
+# ---- the weights --------------------------------------------------------------------------------
+
+
+def model_with(values):
+    model = TextClassifier(vocabulary=9, width=4, layers=2, heads=2, hidden=4)
+    for block in model.blocks:
+        parts = block.attention.qkv.weight.data.chunk(3)
+        for part, value in zip(parts, values, strict=True):
+            part.copy_(torch.as_tensor(value).expand(4, 4))
+    return model
+
+
+def test_queries_keys_and_values_are_told_apart():
+    entries = attention_weights(model_with((1.0, 2.0, 3.0)))
+    assert {name: w.unique().tolist() for name, w in entries.items()} == {
+        "query": [1.0],
+        "key": [2.0],
+        "value": [3.0],
+    }
+    assert all(len(w) == 2 * 16 for w in entries.values())
+
+
+def test_sparsity_by_hand():
+    alone = torch.zeros(4, 4)
+    alone[1, 2] = -3.0
+    some = torch.tensor([[1.0, 0.5, 0.01, 0.001]]).expand(4, 4)
+    found = describe_weights(model_with((1.0, alone, some)))
+    assert found["query"]["hoyer"] == pytest.approx(0, abs=1e-7)
+    assert (found["query"]["small"], found["query"]["zero"]) == (0, 0)
+    assert found["key"]["hoyer"] == pytest.approx(1 - (2**0.5 - 1) / (32**0.5 - 1))  # two layers
+    assert found["key"]["zero"] == found["key"]["small"] == pytest.approx(15 / 16)
+    assert found["value"]["small"] == pytest.approx(1 / 2)
+    for one in found.values():
+        assert sum(one["counts"]) == 32
+    assert found["query"]["counts"][EDGES.index(0.0)] == 32
+    assert found["key"]["counts"][0] == 30
+
+
+def test_no_weights_left_are_as_sparse_as_it_gets():
+    found = describe_weights(model_with((0.0, 0.0, 0.0)))["query"]
+    assert (found["hoyer"], found["small"], found["zero"]) == (1, 1, 1)
