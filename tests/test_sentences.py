@@ -18,7 +18,7 @@ from mdlib.data.vectors import WordVectors, word_vectors
 from mdlib.sentences import experiment, recorded
 from mdlib.sentences.baseline import mean_word, search_penalty
 from mdlib.sentences.experiment import Plan, draw
-from mdlib.sentences.interval import paired_difference
+from mdlib.sentences.interval import crossed_difference
 from mdlib.sentences.margins import small_problems, standing
 from mdlib.sentences.training import correct, search, train
 from mdlib.sentences.words import hide, most_attended, one_word, other_tokens
@@ -97,7 +97,7 @@ def test_a_weaker_penalty_fits_the_training_sentences_better(problem):
 def test_the_difference_is_that_of_the_accuracies_and_changes_sign(seed):
     g = torch.Generator().manual_seed(seed)
     a, b = (torch.rand(5, 300, generator=g) < share for share in (0.8, 0.75))
-    there, back = paired_difference(a, b), paired_difference(b, a)
+    there, back = crossed_difference(a, b), crossed_difference(b, a)
     wanted = 100 * (a.double().mean() - b.double().mean()).item()
     assert there.points == pytest.approx(wanted)
     assert back == pytest.approx((-there.points, there.half))
@@ -106,10 +106,10 @@ def test_the_difference_is_that_of_the_accuracies_and_changes_sign(seed):
 def test_both_kinds_of_noise_widen_the_interval():
     draws = torch.tensor([[True] * 10, [False] * 10])  # all of the difference is between draws
     none = torch.zeros(2, 10, dtype=torch.bool)
-    assert paired_difference(draws, none).half == pytest.approx(1.96 * 100 * math.sqrt(0.5 / 2))
+    assert crossed_difference(draws, none).half == pytest.approx(1.96 * 100 * math.sqrt(0.5 / 2))
     among = torch.tensor([[True, False] * 5] * 2)  # all of it is between sentences
     variance = 10 * 0.25 / 9
-    assert paired_difference(among, none).half == pytest.approx(
+    assert crossed_difference(among, none).half == pytest.approx(
         1.96 * 100 * math.sqrt(variance / 10)
     )
 
@@ -122,7 +122,7 @@ def test_the_interval_covers_what_it_should(seed):
         ease = 0.1 * torch.randn(1, 200, generator=g)
         a = torch.rand(5, 200, generator=g) < 0.75 + skill + ease
         b = torch.rand(5, 200, generator=g) < 0.75 - ease
-        found = paired_difference(a, b)
+        found = crossed_difference(a, b)
         missed += abs(found.points) > found.half
     # Five draws are few for a normal quantile: more than 5 % of the intervals miss, not many more.
     assert missed / 300 < 0.2
@@ -131,7 +131,7 @@ def test_the_interval_covers_what_it_should(seed):
 @pytest.mark.parametrize("shapes", [((3, 4), (3, 5)), ((1, 4), (1, 4)), ((3,), (3,))])
 def test_what_has_no_interval_is_refused(shapes):
     with pytest.raises(ValueError, match="need two tensors of one shape"):
-        paired_difference(*(torch.ones(shape, dtype=torch.bool) for shape in shapes))
+        crossed_difference(*(torch.ones(shape, dtype=torch.bool) for shape in shapes))
 
 
 # -- words ------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from mdlib import provenance
 from mdlib.atomic import whole_file
@@ -41,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UnavailableError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     command = "python -m mdlib.sentences " + " ".join(arguments or sys.argv[1:])
-    result = {"provenance": _provenance(command, started, commit)} | result
+    packages = ("torch", "numpy", "scipy", "scikit-learn", "tokenizers")
+    origin = provenance.collect(command, started, *packages) | {"commit": commit}
+    result = {"provenance": origin} | result
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     if options.record:
         with whole_file(options.record) as file:
@@ -49,17 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         print(text)
     return 0
-
-
-def _provenance(command: str, started: float, commit: str) -> dict[str, Any]:
-    return {
-        "command": command,
-        "date": time.strftime("%Y-%m-%d", time.gmtime(started)),
-        "wall_seconds": round(time.time() - started),
-        "versions": provenance.versions("torch", "numpy", "scipy", "scikit-learn", "tokenizers"),
-        "hardware": provenance.hardware(),
-        "commit": commit,
-    }
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from mdlib.data.pivot import load_pivot_words
 from mdlib.data.text import TextData, load_imdb, load_sst2
 from mdlib.data.vectors import WordVectors, word_vectors
 from mdlib.sentences.baseline import mean_word, search_penalty
-from mdlib.sentences.interval import paired_difference
+from mdlib.sentences.interval import crossed_difference
 from mdlib.sentences.margins import RATES as MARGIN_RATES
 from mdlib.sentences.margins import small_problems, standing
 from mdlib.sentences.training import Model, correct, search, train
@@ -139,10 +139,10 @@ def accuracies(models: dict[str, list[Model]], test: AttentionProblem) -> dict[s
     result: dict[str, Any] = {"accuracy": {name: _by_seed(r) for name, r in right.items()}}
     attending = [name for name in models if name != BASELINE]
     result["over baseline"] = {
-        name: paired_difference(right[name], right[BASELINE])._asdict() for name in attending
+        name: crossed_difference(right[name], right[BASELINE])._asdict() for name in attending
     }
     result["over p = 2"] = {
-        name: paired_difference(right[name], right["2"])._asdict()
+        name: crossed_difference(right[name], right["2"])._asdict()
         for name in attending
         if name != "2"
     }

@@ -1,4 +1,8 @@
-"""The difference of two methods' accuracies, with an interval for both reasons it is uncertain."""
+"""The difference of two accuracies where training draws and test sentences are both samples.
+
+`mdlib.paired` asks only how much the difference varies over the draws. With few draws on one test
+set that is the smaller part of what is unknown.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Difference(NamedTuple):
     half: float
 
 
-def paired_difference(a: Tensor, b: Tensor) -> Difference:
+def crossed_difference(a: Tensor, b: Tensor) -> Difference:
     r"""Compare two methods that were trained on the same draws and tested on the same sentences.
 
     With :math:`\delta_{rs} = a_{rs} - b_{rs}` for draw r and sentence s, both draws and sentences
@@ -41,7 +45,7 @@ def paired_difference(a: Tensor, b: Tensor) -> Difference:
     --------
     >>> import torch
     >>> right = torch.tensor([[True, True, False, True], [True, True, False, False]])
-    >>> paired_difference(right, right)
+    >>> crossed_difference(right, right)
     Difference(points=0.0, half=0.0)
     """
     if a.shape != b.shape or a.ndim != 2 or min(a.shape) < 2:

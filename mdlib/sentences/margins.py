@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
-from mdlib.claims.joint import chosen, race_svm
+from mdlib.claims.joint_descent import race_svm
 from mdlib.data.bags import sentence_problem
 from mdlib.data.text import TextData
 from mdlib.data.vectors import WordVectors
@@ -78,7 +78,7 @@ def standing(
         A value for each problem. ``attention``: the least share on a selected word; ``wrong``:
         training labels not met; ``spare``: the share of inputs that are no support vectors of v;
         directional divergences ``v`` to the l_p-SVM, and ``full``, ``relaxed`` and ``race`` of W to
-        its three SVMs, with the margins of the race as in `mdlib.claims.joint.race_svm`; for each
+        its three SVMs (`mdlib.claims.joint_descent.race_svm` says what the race needs); for each
         exponent of others, as in ``cosine 1.5``, the correlation of W with the race SVM of the same
         words in that norm.
 
@@ -89,7 +89,7 @@ def standing(
     """
     run = joint_descent(problems, p, steps, RATES[p], record=[steps], progress=False)
     W, v, tokens = run.W[-1], run.v[-1], run.selected
-    words = chosen(problems, tokens)
+    words = problems.X.take_along_dim(tokens[..., None, None], -2)[..., 0, :]
     decoder = classifier_svm(words, problems.y, p)
     svms = {
         "full": attention_svm(problems, tokens, p),
