@@ -191,6 +191,20 @@ class Tokenizer:
                 yield encoding.ids
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words of a text as the tokenizer sees them, before it cuts them into pieces.
+
+    In lower case without accents; a sign is a word, and so is the "n't" of a contraction.
+
+    Examples
+    --------
+    >>> split_words("It wasn't a CRÈME brûlée!")
+    ['it', 'was', "n't", 'a', 'creme', 'brulee', '!']
+    """
+    normalised = _RULE.normalizer.normalize_str(text)
+    return [word for word, _ in _RULE.pre_tokenizer.pre_tokenize_str(normalised)]
+
+
 def _pipeline(vocabulary: Sequence[str]) -> Pipeline:
     ids = {token: i for i, token in enumerate(vocabulary)}
     pipeline = Pipeline(models.WordPiece(ids, unk_token=UNKNOWN))
@@ -206,10 +220,13 @@ def _pipeline(vocabulary: Sequence[str]) -> Pipeline:
     return pipeline
 
 
+_RULE = _pipeline(SPECIAL)  # what a word is does not depend on the vocabulary
+
+
 def _alphabet(texts: Sequence[str]) -> list[str]:
     """The characters that are left of the texts' own when they are normalised."""
     found = set().union(*texts)
-    normalised = _pipeline(SPECIAL).normalizer.normalize_str("\n".join(sorted(found)))
+    normalised = _RULE.normalizer.normalize_str("\n".join(sorted(found)))
     return sorted(set(normalised) - set(" \n"))
 
 
