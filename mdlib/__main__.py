@@ -11,6 +11,7 @@ from typing import Any
 
 from mdlib.cost import cost, costs
 from mdlib.data.fetch import UnavailableError
+from mdlib.experiments.grid import choose_rates, grid, table
 from mdlib.sentiment import (
     OPTIMIZERS,
     PRESETS,
@@ -20,7 +21,6 @@ from mdlib.sentiment import (
     score_on_test,
     train,
 )
-from mdlib.sentiment.grid import choose_rates, grid, table
 from mdlib.sweep import Outcome, perform, run_directory, sweep
 
 SENTIMENT = """\
@@ -145,7 +145,7 @@ def train_many(options: argparse.Namespace) -> int:
     values = {name: v for name, v in chosen.items() if v is not None}
     if "normalize" in values:  # a switch has one value
         values["normalize"] = [values["normalize"]]
-    runs = grid(options.preset, values)
+    runs = grid(SentimentRun, options.preset, values)
     if options.dry_run:
         print(costs(runs, options.device))
         return 0

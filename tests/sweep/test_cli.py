@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from mdlib.__main__ import main
+from mdlib.experiments.grid import choose_rates, grid, table
 from mdlib.sentiment import SentimentRun
-from mdlib.sentiment.grid import choose_rates, grid, table
 from mdlib.sweep import Outcome
 
 TINY = "--width 8 --heads 2 --hidden 8 --vocabulary 200 --epochs 2 --batch-size 20 --subset 60"
@@ -191,6 +191,6 @@ def test_the_table_shows_what_varies_with_mean_and_deviation():
 
 def test_a_grid_leaves_out_what_an_optimizer_does_not_have():
     values = {"optimizer": ["md", "adam"], "p": [1.1, 2.0, 3.0], "lr": [0.1, 0.2], "seed": [0, 1]}
-    runs = grid("quick", values)
+    runs = grid(SentimentRun, "quick", values)
     assert len(runs) == len(set(runs)) == (3 + 1) * 2 * 2
     assert {run.p for run in runs if run.optimizer == "adam"} == {None}
