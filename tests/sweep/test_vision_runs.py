@@ -14,6 +14,8 @@ from mdlib import LpPotential, MirrorDescent
 from mdlib.cost import cost, operations
 from mdlib.data.image_data import ImageData
 from mdlib.data.images import load_digit_images
+from mdlib.pruning import prune, stored_size
+from mdlib.sentiment.weights import describe_weights
 from mdlib.sweep import run_directory, sweep
 from mdlib.train import evaluate
 from mdlib.vision import (
@@ -21,6 +23,7 @@ from mdlib.vision import (
     PRESETS,
     VisionRun,
     build_model,
+    inspect,
     load_model,
     score_on_test,
     train,
@@ -170,6 +173,18 @@ def test_only_training_images_are_moved(monkeypatch):
     assert moved == ["train"]
     (pixels,), _ = examples["train"].collate(torch.arange(20))
     assert model(pixels).shape == (20, 10)
+
+
+def test_a_look_inside_tells_weights_and_what_pruning_leaves(tmp_path):
+    run = replace(SMALL, epochs=2, subset=200)
+    train(run, tmp_path)
+    found, model = inspect(run, tmp_path), load_model(run, tmp_path, "last")
+    assert json.loads(json.dumps(found)) == found
+    assert found["weights"] == describe_weights(model)
+    last = score_on_test(run, tmp_path)["last"]
+    for scope, curve in found["pruning"].items():
+        assert {name: curve[0][name] for name in last} == last
+        assert curve[5]["bytes"] == stored_size(prune(model, curve[5]["fraction"], scope))
 
 
 # ---- what it costs ------------------------------------------------------------------------------
