@@ -7,6 +7,7 @@ left, what its sparsity is worth.
 from __future__ import annotations
 
 import copy
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
@@ -160,24 +161,17 @@ def unpack(model: nn.Module, content: bytes) -> None:
     except zlib.error as error:
         raise ValueError(f"these are no packed weights: {error}") from None
     there = torch.from_numpy(np.unpackbits(np.frombuffer(bits, np.uint8)).astype(bool))
-    masks = (
-        there[: sum(counts)].split_with_sizes(counts)
-        if len(there) == -sum(counts) // 8 * -8
-        else None
-    )
     sizes = [x.element_size() for x in state.values()]
-    if masks is None or len(kept) != sum(
-        int(mask.sum()) * size for mask, size in zip(masks, sizes, strict=True)
-    ):
+    fits = len(bits) == math.ceil(sum(counts) / 8)
+    masks = there[: sum(counts)].split_with_sizes(counts) if fits else ()
+    ends = np.cumsum([0, *(int(m.sum()) * size for m, size in zip(masks, sizes, strict=False))])
+    if not fits or len(kept) != ends[-1]:
         raise ValueError(f"these are the packed weights of another model than {model}")
-    start = 0
-    for x, mask, size in zip(state.values(), masks, sizes, strict=True):
-        stop = start + int(mask.sum()) * size
-        values = torch.frombuffer(bytearray(kept[start:stop]) or bytearray(size), dtype=x.dtype)
+    for x, mask, start, end in zip(state.values(), masks, ends[:-1], ends[1:], strict=True):
         whole = torch.zeros(x.numel(), dtype=x.dtype)
-        whole[mask] = values[: int(mask.sum())]
+        if end > start:  # torch reads no empty buffer
+            whole[mask] = torch.frombuffer(bytearray(kept[start:end]), dtype=x.dtype)
         x.copy_(whole.view_as(x))
-        start = stop
 
 
 def _smallest(sizes: Tensor, count: int) -> Tensor:
