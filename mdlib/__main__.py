@@ -1,4 +1,4 @@
-"""The command line: ``python -m mdlib sentiment``, ``python -m mdlib sweep``."""
+"""The command line: ``python -m mdlib sentiment``, ``... vision`` and ``... sweep``."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from typing import Any
 
 from mdlib.cost import cost, costs
 from mdlib.data.fetch import UnavailableError
-from mdlib.sentiment import (
-    OPTIMIZERS,
-    PRESETS,
-    REPEATS,
-    SentimentRun,
-    prepare,
-    score_on_test,
-    train,
-)
-from mdlib.sentiment.grid import choose_rates, grid, table
+from mdlib.experiments import OPTIMIZERS, TrainingRun, prepare, score_on_test, train
+from mdlib.experiments.grid import choose_rates, grid, table
+from mdlib.sentiment import SentimentRun
 from mdlib.sweep import Outcome, perform, run_directory, sweep
+from mdlib.vision import VisionRun
 
-SENTIMENT = """\
-Train the sentiment classifier once and print the accuracies.
+KINDS: dict[str, type[TrainingRun]] = {"sentiment": SentimentRun, "vision": VisionRun}
+PRESETS = {
+    "sentiment": "quick (SST-2, seconds an epoch), small (IMDb, minutes), paper (the paper's "
+    "protocol); default: quick",
+    "vision": "digits (scikit-learn's, seconds a run), small (MNIST, minutes), paper (the paper's "
+    "protocol, on CIFAR-10); default: digits",
+}
+
+ONE = """\
+Train {} once and print the accuracies.
 
 Stopped at any moment, the same command goes on where it was; finished, it is not repeated. The
 run's directory is FOLDER/NAME, NAME a hash of its settings: there are metrics.jsonl, the weights
 (checkpoint.pt, best.pt) and outcome.json with the result and where it was computed.
 """
 
-SENTIMENT_EXAMPLES = """\
+ONE_EXAMPLES = {
+    "sentiment": """\
 examples:
   python -m mdlib sentiment --p 1.1
       a small model on 20,000 phrases of SST-2: the quickest way to see it train
@@ -39,14 +42,24 @@ examples:
       what one run of the paper's protocol would cost here
   python -m mdlib sentiment --preset small --optimizer adam --lr 3e-4 --test
       a rival on IMDb; when it is trained, its test accuracy
-"""
+""",
+    "vision": """\
+examples:
+  python -m mdlib vision --p 1.1
+      a small transformer on the handwritten digits that come with scikit-learn
+  python -m mdlib vision --preset paper --p 1.1 --data cifar10-jpeg --dry-run
+      what the paper's protocol would cost here, on a version of CIFAR-10 that has a name
+""",
+}
 
 SWEEP = """\
 Train every combination of the values given and print a table.
 
-Finished runs are never repeated, also those of `python -m mdlib sentiment` in the same folder; a
-run that fails is recorded and stops no other; a worker that is lost costs only its run, which goes
-on from its last checkpoint elsewhere.
+Finished runs are never repeated, also those of `python -m mdlib sentiment` or `vision` in the same
+folder; a run that fails is recorded and stops no other; a worker that is lost costs only its run,
+which goes on from its last checkpoint elsewhere.
+
+With --task vision the runs are on images; its options are listed by --task vision --help.
 
 Every option of a run takes several values. Those that an optimizer does not have, such as p for
 adam, do not multiply its runs.
@@ -61,6 +74,8 @@ examples:
       dask worker tcp://10.0.0.1:8786 --nthreads 1 --nworkers COUNT
   python -m mdlib sweep --optimizer md adam --p 1.1 --lr 1e-3 3e-3 --test
       choose the learning rate by the validation part, then test only the chosen runs
+  python -m mdlib sweep --task vision --p 1.1 2 3 --workers 2
+      fifteen runs on handwritten digits, five seeds for each exponent
 """
 
 HELP = {
@@ -79,19 +94,21 @@ HELP = {
     "dropout": "rate",
     "vocabulary": "largest number of different tokens",
     "max_length": "tokens after which a text is cut",
-    "subset": "train on so many texts only",
-    "batch_size": "texts in a step",
-    "epochs": "largest number of passes over the texts",
+    "subset": "train on so many examples only",
+    "batch_size": "examples in a step",
+    "epochs": "largest number of passes over the examples",
     "reduction": "of the loss over a batch",
     "clip": "largest l_2 norm of the whole gradient",
     "warmup": "steps in which the learning rate grows to its own",
     "schedule": "of the learning rate after that",
     "stop_at_accuracy": "stop after an epoch with this training accuracy",
     "patience": "stop after so many epochs without a better validation accuracy",
-    "seed": "of initial weights, order of texts and dropout",
+    "seed": "of initial weights, order of examples and dropout",
+    "patch": "side of a patch, in pixels",
+    "image_size": "side to which images are resized; by default their own",
+    "augment": "shift and mirror the training images at random (CIFAR-10)",
 }
 CHOICES = {
-    "data": ["imdb", "sst2"],
     "optimizer": list(OPTIMIZERS),
     "reduction": ["mean", "sum"],
     "schedule": ["constant", "cosine"],
@@ -100,7 +117,7 @@ CHOICES = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 1 if a run did not finish. A bad option ends with status 2."""
-    parser = _parser()
+    parser = _parser(_task(arguments))
     options = parser.parse_args(arguments)
     try:
         return int(options.command(options))
@@ -109,9 +126,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_one(options: argparse.Namespace) -> int:
-    """``sentiment``: one run, here."""
+    """``sentiment`` and ``vision``: one run, here."""
     chosen = {name: value for name, value in _chosen(options).items() if value is not None}
-    run = SentimentRun.preset(options.preset, **chosen)
+    run = options.kind.preset(options.preset, **chosen)
     if options.dry_run:
         print(f"{run.title}\n\n{cost(run, options.device)}")
         return 0
@@ -141,11 +158,13 @@ def train_one(options: argparse.Namespace) -> int:
 def train_many(options: argparse.Namespace) -> int:
     """``sweep``: all combinations, several at a time."""
     chosen = _chosen(options)
-    chosen["seed"] = chosen["seed"] or range(REPEATS[options.preset])
-    values = {name: v for name, v in chosen.items() if v is not None}
-    if "normalize" in values:  # a switch has one value
-        values["normalize"] = [values["normalize"]]
-    runs = grid(options.preset, values)
+    chosen["seed"] = chosen["seed"] or range(options.kind.repeats[options.preset])
+    values = {
+        name: [value] if isinstance(value, bool) else value  # a switch has one value
+        for name, value in chosen.items()
+        if value is not None
+    }
+    runs = grid(options.kind, options.preset, values)
     if options.dry_run:
         print(costs(runs, options.device))
         return 0
@@ -166,26 +185,38 @@ def train_many(options: argparse.Namespace) -> int:
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
-    return {field.name: getattr(options, field.name) for field in fields(SentimentRun)}
+    return {field.name: getattr(options, field.name) for field in fields(options.kind)}
 
 
-def _parser() -> argparse.ArgumentParser:
+def _task(arguments: list[str] | None) -> str:
+    """What a sweep is about, which decides the options it has."""
+    parser = argparse.ArgumentParser(prog="python -m mdlib", add_help=False, allow_abbrev=False)
+    parser.add_argument("--task", choices=KINDS, default="sentiment")
+    return str(parser.parse_known_args(arguments)[0].task)
+
+
+def _parser(task: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mdlib",
         description="Train with mirror descent. `python -m mdlib.sentiment` conducts the book's "
         "studies of text, `python -m mdlib.claims` measures the ledger.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = _command(commands, "sentiment", SENTIMENT, SENTIMENT_EXAMPLES, "train once")
-    _add_run_options(one, several=False)
-    one.set_defaults(command=train_one)
+    models = {"sentiment": "the sentiment classifier", "vision": "the vision transformer"}
+    for name, what in models.items():
+        one = _command(commands, name, ONE.format(what), ONE_EXAMPLES[name], f"train {what} once")
+        _add_run_options(one, name, several=False)
+        one.set_defaults(command=train_one)
     many = _command(commands, "sweep", SWEEP, SWEEP_EXAMPLES, "train all combinations of settings")
+    many.add_argument(
+        "--task", choices=KINDS, default="sentiment", help="what to train (default: sentiment)"
+    )
     where = many.add_mutually_exclusive_group()
     where.add_argument(
         "--workers", type=int, help="processes at a time, one thread each (default: a core each)"
     )
     where.add_argument("--scheduler", help="address of a Dask scheduler, to use its workers")
-    _add_run_options(many, several=True)
+    _add_run_options(many, task, several=True)
     many.set_defaults(command=train_many)
     return parser
 
@@ -200,13 +231,6 @@ def _command(
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="quick",
-        help="where the settings start: quick (SST-2, seconds an epoch), small (IMDb, minutes), "
-        "paper (the paper's protocol); default: quick",
-    )
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")
     parser.add_argument(
@@ -220,33 +244,43 @@ def _command(
     return parser
 
 
-def _add_run_options(parser: argparse.ArgumentParser, several: bool) -> None:
+def _add_run_options(parser: argparse.ArgumentParser, task: str, several: bool) -> None:
     """An option for each field of a run; without it the preset decides."""
+    kind = KINDS[task]
+    parser.set_defaults(kind=kind)
+    parser.add_argument(
+        "--preset",
+        choices=kind.presets,
+        default=next(iter(kind.presets)),
+        help=f"where the settings start: {PRESETS[task]}",
+    )
     settings = parser.add_argument_group(
         "settings of a run" + (" (each takes several values)" if several else "")
     )
-    for field in fields(SentimentRun):
-        kind = next(k for k in (float, int, bool, str) if k.__name__ in f"{field.type} str")
-        flag, text = "--" + field.name.replace("_", "-"), HELP[field.name] + _preset_values(field)
+    choices = CHOICES | {"data": list(kind.data_sets)}
+    for field in fields(kind):
+        type_ = next(k for k in (float, int, bool, str) if k.__name__ in f"{field.type} str")
+        flag = "--" + field.name.replace("_", "-")
+        text = HELP[field.name] + _preset_values(kind, field)
         if several and field.name == "seed":
-            counts = ", ".join(f"{name} the first {count}" for name, count in REPEATS.items())
+            counts = ", ".join(f"{name} the first {count}" for name, count in kind.repeats.items())
             text += f" (default: {counts})"
         extra: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-        if kind is not bool:
-            choices = CHOICES.get(field.name)
-            metavar = None if choices else {int: "N", float: "X"}[kind]
-            extra = {"type": kind, "choices": choices, "metavar": metavar}
+        if type_ is not bool:
+            known = choices.get(field.name)
+            metavar = None if known else {int: "N", float: "X"}[type_]
+            extra = {"type": type_, "choices": known, "metavar": metavar}
             extra["nargs"] = "+" if several else None
         settings.add_argument(flag, default=None, dest=field.name, help=text, **extra)
 
 
-def _preset_values(field: Field[Any]) -> str:
+def _preset_values(kind: type[TrainingRun], field: Field[Any]) -> str:
     """What the presets set it to, in words for the help."""
-    values = {name: preset.get(field.name, field.default) for name, preset in PRESETS.items()}
+    values = {name: preset.get(field.name, field.default) for name, preset in kind.presets.items()}
     if field.name in ("p", "lr") or not any(values.values()):
         return ""
     if len(set(values.values())) == 1:
-        return f" (default: {values['quick']})"
+        return f" (default: {next(iter(values.values()))})"
     return f" ({', '.join(f'{name} {value}' for name, value in values.items())})"
 
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from mdlib.data.encoded import load_encoded
-from mdlib.nn import TextClassifier
-from mdlib.sentiment.run import SentimentRun, build_model, build_optimizer
-from mdlib.sentiment.training import choose_device, sequences, training_part
-from mdlib.train import Sequences, fit
+from mdlib.experiments.optimizers import build_optimizer
+from mdlib.experiments.run import TrainingRun
+from mdlib.experiments.training import choose_device
+from mdlib.train import Examples, fit
 from mdlib.train.batches import epoch_batches, sorted_batches
+from mdlib.train.examples import Batch
 
 _TIMED = 5  # steps
 
@@ -24,10 +24,10 @@ class Cost:
 
     Attributes
     ----------
-    parameters, texts, steps, epochs : int
-        Steps are those of one epoch.
+    parameters, examples, steps, epochs : int
+        Examples are those to train on, steps those of one epoch.
     tokens, padded : int
-        Of one epoch, after long texts were cut: real ones, and with what fills up the batches.
+        Of one epoch: real ones, after long texts were cut, and with what fills up the batches.
     operations : float
         Multiplications and additions of one epoch's matrix products, forward and backward, and of
         its validation.
@@ -36,7 +36,7 @@ class Cost:
     """
 
     parameters: int
-    texts: int
+    examples: int
     steps: int
     epochs: int
     tokens: int
@@ -45,10 +45,11 @@ class Cost:
     seconds: float
 
     def __str__(self) -> str:
+        padding = f", {self.padded:,} with padding" if self.padded > self.tokens else ""
         rows = {
             "parameters": f"{self.parameters:,}",
-            "training texts": f"{self.texts:,}",
-            "tokens an epoch": f"{self.tokens:,}, {self.padded:,} with padding",
+            "examples": f"{self.examples:,} to train on",
+            "tokens an epoch": f"{self.tokens:,}{padding}",
             "steps": f"{self.steps:,} an epoch, {self.steps * self.epochs:,} in all",
             "operations": f"{self.operations:.1e} an epoch, {self.operations * self.epochs:.1e} "
             "in all",
@@ -58,33 +59,34 @@ class Cost:
         return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
 
 
-def cost(run: SentimentRun, device: str = "auto") -> Cost:
+def cost(run: TrainingRun, device: str = "auto") -> Cost:
     """Count, and time a few real steps on batches from the shortest to the longest."""
-    tokenizer, parts = load_encoded(run.data, run.vocabulary)
-    data, held_out = training_part(run, parts["train"]), sequences(run, parts["validation"])
-    model = build_model(run, len(tokenizer)).to(choose_device(device))
+    model, parts = run.load(("train", "validation"))
+    model.to(choose_device(device))
+    data, held_out = parts["train"], parts["validation"]
+    lengths, held_out_lengths = run.tokens(data), run.tokens(held_out)
     batches = epoch_batches(data.lengths, run.batch_size, seed=run.seed, epoch=0)
     checks = sorted_batches(held_out.lengths, run.batch_size)
-    forward = operations(run, held_out.lengths, checks)
-    trained = 3 * operations(run, data.lengths, batches)  # backward costs twice forward
+    forward = operations(run, held_out_lengths, checks)
+    trained = 3 * operations(run, lengths, batches)  # backward costs twice forward
     return Cost(
         parameters=sum(param.numel() for param in model.parameters()),
-        texts=len(data),
+        examples=len(lengths),
         steps=len(batches),
         epochs=run.epochs,
-        tokens=int(data.lengths.sum()),
-        padded=sum(_area(data.lengths, batch) for batch in batches),
+        tokens=int(lengths.sum()),
+        padded=sum(_area(lengths, batch) for batch in batches),
         operations=trained + forward,
         seconds=_step_seconds(run, model, data, batches) * len(batches) * (1 + forward / trained),
     )
 
 
-def costs(runs: Iterable[SentimentRun], device: str = "auto") -> str:
+def costs(runs: Iterable[TrainingRun], device: str = "auto") -> str:
     """Write down what each kind of run costs, and all together.
 
     How a run is optimized and seeded hardly matters for that.
     """
-    kinds: dict[SentimentRun, list[SentimentRun]] = {}
+    kinds: dict[TrainingRun, list[TrainingRun]] = {}
     for run in runs:
         kinds.setdefault(replace(run, seed=0, lr=1e-3), []).append(run)
     parts, total = [], 0.0
@@ -97,21 +99,23 @@ def costs(runs: Iterable[SentimentRun], device: str = "auto") -> str:
     return "\n".join(parts)
 
 
-def operations(run: SentimentRun, lengths: Tensor, batches: list[Tensor]) -> float:
+def operations(run: TrainingRun, lengths: Tensor, batches: list[Tensor]) -> float:
     """Count the operations of forward passes, two for each multiplication and its addition.
 
-    A batch of B texts padded to T tokens costs, in a layer of width w and hidden width h,
+    An example padded to T tokens costs, in a layer of width w and hidden width h,
 
     - per token, 6 w^2 for queries, keys and values, 2 w^2 for the output, 4 w h for the
       perceptron, and 4 w T for the two products of attention;
-    - in the last layer keys and values for each token, 4 w^2, and the rest for one token only.
+    - in the last layer keys and values for each token, 4 w^2, and the rest for one token only;
+    - and what the network does before and after its blocks.
     """
     w, h, total = run.width, run.hidden, 0.0
     for batch in batches:
         T = int(lengths[batch].max())
         query = 2 * w * w + 4 * w * T + 2 * w * w + 4 * w * h  # what one token asks and is told
         keys = 4 * w * w
-        total += len(batch) * (run.layers * T * keys + ((run.layers - 1) * T + 1) * query + 2 * w)
+        blocks = run.layers * T * keys + ((run.layers - 1) * T + 1) * query
+        total += len(batch) * (blocks + run.outer_operations(T))
     return total
 
 
@@ -130,8 +134,19 @@ def duration(seconds: float) -> str:
     )
 
 
+class _Chosen:
+    """Some of the examples, in batches as they are."""
+
+    def __init__(self, examples: Examples, rows: Tensor) -> None:
+        self.examples, self.rows = examples, rows
+        self.lengths = examples.lengths[rows]
+
+    def collate(self, indices: Tensor) -> Batch:
+        return self.examples.collate(self.rows[indices])
+
+
 def _step_seconds(
-    run: SentimentRun, model: TextClassifier, data: Sequences, batches: list[Tensor]
+    run: TrainingRun, model: nn.Module, data: Examples, batches: list[Tensor]
 ) -> float:
     """Mean over batches of typical sizes, from an even choice of quantiles."""
     by_size = sorted(batches, key=lambda batch: _area(data.lengths, batch))
@@ -140,14 +155,12 @@ def _step_seconds(
     # A step takes as long at any learning rate, and at a low one its numbers stay finite.
     optimizer, seconds = build_optimizer(replace(run, lr=1e-9), model), []
     for batch in [chosen[-1], *chosen]:  # the first one warms up
-        rows = batch.tolist()
-        texts = Sequences([data.ids[row] for row in rows], data.labels[rows])
         timed = fit(
             model,
-            texts,
+            _Chosen(data, batch),
             optimizer,
             epochs=1,
-            batch_size=len(rows),
+            batch_size=len(batch),
             reduction=run.reduction,
             clip=run.clip,
             progress=False,

@@ -1,15 +1,18 @@
 """Where a data set's files are: under $MDLIB_DATA, in the user's cache, or to be built and kept.
 
 A file is named by its path in one fixed layout, such as ``imdb/train.jsonl.gz``, and known by the
-sha256 of its *unpacked* bytes, which no version of gzip changes.
+sha256 of its *unpacked* bytes, which no version of gzip changes. Those of an ``.npz`` are its
+members, one after the other in the order of their names.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import shutil
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,9 +31,11 @@ def cache_folder() -> Path:
 
 
 def read_files(
-    files: Mapping[str, str], build: Callable[[Path], Mapping[str, bytes]]
+    files: Mapping[str, str], build: Callable[[Path], Mapping[str, bytes]] | None
 ) -> dict[str, bytes]:
-    """Return the unpacked bytes of a data set's files, each checked against its hash.
+    """Return the contents of a data set's files, each checked against its hash.
+
+    A ``.gz`` is unpacked; an ``.npz`` is returned as it is, for `numpy.load`.
 
     Each file is looked for in the folder that the environment variable MDLIB_DATA names, then in
     the cache. If one is in neither, all are built once, checked and kept in the cache; of several
@@ -39,10 +44,11 @@ def read_files(
     Parameters
     ----------
     files : mapping from name to sha256
-        Names end in ``.gz``; the hash is that of the unpacked bytes, in hexadecimal digits.
-    build : callable
-        From a folder for archives, which is removed when all went well, to the unpacked bytes of
-        every file.
+        Names end in ``.gz`` or ``.npz``; the hash is that of the unpacked bytes, in hexadecimal
+        digits.
+    build : callable or None
+        From a folder for archives, which is removed when all went well, to the contents of every
+        file, as they are returned. None: there is no host to fetch them from.
 
     Raises
     ------
@@ -84,16 +90,16 @@ def _look_up(files: Mapping[str, str], cache: Path) -> dict[str, bytes]:
     found = {}
     for name, sha256 in files.items():
         if own and (own / name).exists():
-            content = _unpack(own / name)
-            if content is None or _sha256(content) != sha256:
+            content = _read(own / name)
+            if content is None or _sha256(name, content) != sha256:
                 raise ValueError(
                     f"{own / name}, found through MDLIB_DATA, is damaged or another version: its "
                     f"unpacked bytes should have the sha256 {sha256}; replace it or remove it"
                 )
             found[name] = content
         elif (cache / name).exists():
-            content = _unpack(cache / name)
-            if content is not None and _sha256(content) == sha256:
+            content = _read(cache / name)
+            if content is not None and _sha256(name, content) == sha256:
                 found[name] = content
     return found
 
@@ -108,35 +114,55 @@ def _own_folder() -> Path | None:
 
 
 def _build(
-    files: Mapping[str, str], build: Callable[[Path], Mapping[str, bytes]], cache: Path
+    files: Mapping[str, str], build: Callable[[Path], Mapping[str, bytes]] | None, cache: Path
 ) -> dict[str, bytes]:
+    own = os.environ.get("MDLIB_DATA") or "not set"
+    absent = (
+        f"{', '.join(files)}: neither under MDLIB_DATA ({own}) nor in the cache ({cache}), and "
+    )
+    remedy = "let MDLIB_DATA name a folder that holds them"
+    if build is None:
+        raise UnavailableError(f"{absent}no host publishes them; {remedy}")
     archives = (cache / next(iter(files))).parent / "archives"
     try:
         built = dict(build(archives))
     except UnavailableError as error:
-        own = os.environ.get("MDLIB_DATA") or "not set"
-        raise UnavailableError(
-            f"{', '.join(files)}: neither under MDLIB_DATA ({own}) nor in the cache ({cache}), and "
-            f"{error}; go online once, or let MDLIB_DATA name a folder that holds them"
-        ) from None
+        raise UnavailableError(f"{absent}{error}; go online once, or {remedy}") from None
     for name, sha256 in files.items():
-        if _sha256(built[name]) != sha256:
+        if (found := _sha256(name, built[name])) != sha256:
             raise ValueError(
                 f"the published archives hold another {name}: expected the sha256 {sha256}, "
-                f"got {_sha256(built[name])}; please report it"
+                f"got {found}; please report it"
             )
     for name in files:
-        write_whole(cache / name, gzip.compress(built[name], compresslevel=9, mtime=0))
+        packed = name.endswith(".gz")
+        write_whole(
+            cache / name,
+            gzip.compress(built[name], compresslevel=9, mtime=0) if packed else built[name],
+        )
     shutil.rmtree(archives, ignore_errors=True)
     return built
 
 
-def _unpack(path: Path) -> bytes | None:
+def _read(path: Path) -> bytes | None:
+    content = path.read_bytes()
+    if path.suffix != ".gz":
+        return content
     try:
-        return gzip.decompress(path.read_bytes())
+        return gzip.decompress(content)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         return None
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(name: str, content: bytes) -> str | None:
+    """The hash of the unpacked bytes; None for an .npz that cannot be unpacked."""
+    if not name.endswith(".npz"):
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in sorted(archive.namelist()):
+                digest.update(archive.read(member))
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError):
+        return None
+    return digest.hexdigest()

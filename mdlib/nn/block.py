@@ -6,6 +6,7 @@ r"""The transformer block: self-attention, then a two-layer perceptron, each wit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -165,3 +166,40 @@ class Block(nn.Module):
     def extra_repr(self) -> str:
         """What the list of submodules does not say."""
         return f"norm_first={self.norm_first}"
+
+
+def check_sizes(sizes: dict[str, int], dropout: float) -> None:
+    """Refuse sizes and a rate of dropout that make no network.
+
+    Raises
+    ------
+    ValueError
+        For a size below 1, named, or a dropout outside [0, 1).
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+
+
+def first_token(blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Send tokens through the blocks and return the first one, (B, width).
+
+    The last block computes no other: nothing else is read out.
+    """
+    *inner, last = blocks
+    for block in inner:
+        x = block(x, mask)
+    return cast(Tensor, last(x, mask, queries=1))[:, 0]
+
+
+def layer_weights(
+    blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return the attention weights of each block on its input, (B, heads, T, T) each."""
+    layers = []
+    for block in blocks:
+        layers.append(cast(Block, block).weights(x, mask))
+        x = block(x, mask)
+    return tuple(layers)

@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mdlib.nn.block import Block
+from mdlib.nn.block import Block, check_sizes, first_token, layer_weights
 
 
 class TextClassifier(nn.Module):
@@ -75,11 +75,7 @@ class TextClassifier(nn.Module):
             "hidden": hidden,
             "max_length": max_length,
         }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        check_sizes(sizes, dropout)
         self.padding = padding
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(max_length, width)
@@ -106,10 +102,7 @@ class TextClassifier(nn.Module):
             If ids are not a table of that width.
         """
         x, mask = self._embed(ids)
-        *inner, last = self.blocks
-        for block in inner:
-            x = block(x, mask)
-        return cast(Tensor, self.readout(last(x, mask, queries=1)).flatten())
+        return cast(Tensor, self.readout(first_token(self.blocks, x, mask)).flatten())
 
     @torch.no_grad()
     def attention(self, ids: Tensor) -> tuple[Tensor, ...]:
@@ -124,14 +117,9 @@ class TextClassifier(nn.Module):
         training = self.training
         self.eval()
         try:
-            x, mask = self._embed(ids)
-            layers = []
-            for block in self.blocks:
-                layers.append(block.weights(x, mask))  # type: ignore[operator]
-                x = block(x, mask)
+            return layer_weights(self.blocks, *self._embed(ids))
         finally:
             self.train(training)
-        return tuple(layers)
 
     def _embed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """The sum of token and position embeddings, and where tokens are; None if everywhere."""

@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import io
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mdlib.data import store
@@ -114,6 +116,56 @@ def test_offline_one_sentence_says_what_is_missing_and_what_to_do(cache):
         "MDLIB_DATA name a folder that holds them"
     )
     assert caught.value.__suppress_context__
+
+
+def test_where_nobody_publishes_the_sentence_does_not_send_online(cache):
+    with pytest.raises(UnavailableError) as caught:
+        read_files(FILES, None)
+    assert str(caught.value) == (
+        "set/a.txt.gz, set/b.txt.gz: neither under MDLIB_DATA (not set) nor in the cache "
+        f"({cache}), and no host publishes them; let MDLIB_DATA name a folder that holds them"
+    )
+
+
+def arrays(save=np.savez_compressed, **changes):
+    """An .npz, and the hash of what it holds."""
+    content, held = io.BytesIO(), {"b": np.arange(9), "a": np.ones((2, 3), np.uint8)} | changes
+    save(content, **held)
+    digest = hashlib.sha256()
+    for name in sorted(held):
+        member = io.BytesIO()
+        np.save(member, held[name])
+        digest.update(member.getvalue())
+    return content.getvalue(), digest.hexdigest()
+
+
+def test_arrays_are_known_by_what_they_hold_however_they_are_packed(cache):
+    packed, sha256 = arrays()
+    other, _ = arrays(np.savez)
+    assert packed != other
+    for content in (packed, other):
+        read = read_files({"set/c.npz": sha256}, lambda _, content=content: {"set/c.npz": content})
+        assert read == {"set/c.npz": content}
+        assert (cache / "set/c.npz").read_bytes() == content
+        (cache / "set/c.npz").unlink()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other", "nozip"])
+def test_damaged_arrays_are_built_again(cache, damage):
+    packed, sha256 = arrays(np.savez)
+    read_files({"set/c.npz": sha256}, lambda _: {"set/c.npz": packed})
+    middle = len(packed) // 3
+    (cache / "set/c.npz").write_bytes(
+        {
+            "cut": packed[:-9],
+            "flipped": packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :],
+            "other": arrays(b=np.arange(8))[0],
+            "nozip": b"plain",
+        }[damage]
+    )
+    read = read_files({"set/c.npz": sha256}, lambda _: {"set/c.npz": packed})
+    assert read == {"set/c.npz": packed}
+    assert (cache / "set/c.npz").read_bytes() == packed
 
 
 def test_of_many_that_ask_at_once_one_builds(cache):

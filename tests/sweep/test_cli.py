@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 from mdlib.__main__ import main
+from mdlib.experiments.grid import choose_rates, grid, table
 from mdlib.sentiment import SentimentRun
-from mdlib.sentiment.grid import choose_rates, grid, table
 from mdlib.sweep import Outcome
+from mdlib.vision import VisionRun
 
 TINY = "--width 8 --heads 2 --hidden 8 --vocabulary 200 --epochs 2 --batch-size 20 --subset 60"
 
@@ -118,6 +120,11 @@ def test_a_dry_run_survives_a_rate_that_training_would_not(run):
         ("sweep --p 1.1 --workers 2 --scheduler tcp://x:1", "not allowed with"),
         ("sentiment --p x", "invalid float value: 'x'"),
         ("train", "invalid choice"),
+        ("vision --p 2 --data imdb", "invalid choice: 'imdb'"),
+        ("vision --p 2 --vocabulary 9", "unrecognized arguments: --vocabulary 9"),
+        ("vision --p 2 --patch 3", "image_size must be a multiple of patch"),
+        ("sweep --task vision --p 2 --augment", "augment mirrors images, which digits do not"),
+        ("sweep --task images --p 2", "invalid choice: 'images'"),
         ("", "required"),
     ],
 )
@@ -138,16 +145,48 @@ def test_absent_data_are_an_error_not_a_failed_run(command, stored, monkeypatch,
     assert not (stored / "runs").exists()
 
 
-@pytest.mark.parametrize("command", ["sentiment", "sweep"])
+@pytest.mark.parametrize("command", ["sentiment", "vision", "sweep", "sweep --task vision"])
 def test_help_explains_every_option_and_shows_examples(command, capsys):
     with pytest.raises(SystemExit) as exited:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert exited.value.code == 0
     out = capsys.readouterr().out
     assert f"python -m mdlib {command} --p 1.1" in out
-    for field in SentimentRun.__dataclass_fields__:
-        assert f"--{field.replace('_', '-')} " in out
-    assert "paper 384" in out
+    kind = VisionRun if "vision" in command else SentimentRun
+    for field in fields(kind):
+        assert f"--{field.name.replace('_', '-')} " in out
+    assert f"paper {kind.preset('paper', p=1.1).width}" in out
+
+
+TINY_IMAGES = "--patch 4 --layers 1 --width 8 --heads 2 --hidden 8 --epochs 2 --subset 60"
+
+
+def images(command, folder, capsys):
+    status = main([*command.split(), *TINY_IMAGES.split(), "--folder", str(folder / "runs")])
+    return status, *capsys.readouterr()
+
+
+def test_images_are_trained_on_and_swept_over_by_the_same_commands(tmp_path, capsys):
+    status, out, err = images("vision --p 2 --lr 0.01 --seed 1 --test", tmp_path, capsys)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["epoch", "1", "2", "test"]
+    assert "md p=2 lr=0.01 on digits" in err
+    (before,) = runs_in(tmp_path / "runs")
+    begun = (tmp_path / "runs" / before / "outcome.json").stat().st_mtime_ns
+    command = "sweep --task vision --optimizer md adam --p 2 --lr 0.01 --seed 0 1 --workers 1"
+    status, out, _ = images(command, tmp_path, capsys)
+    assert status == 0
+    assert len(runs_in(tmp_path / "runs")) == 4
+    assert (tmp_path / "runs" / before / "outcome.json").stat().st_mtime_ns == begun
+    assert [line.split()[0] for line in out.splitlines()] == ["optimizer", "md", "adam"]
+
+
+def test_the_cost_of_images_is_told_beforehand(tmp_path, capsys):
+    status, out, _ = images("vision --p 2 --dry-run", tmp_path, capsys)
+    assert status == 0
+    assert "60 to train on" in out
+    assert f"{60 * 5:,}\n" in out
+    assert not (tmp_path / "runs").exists()
 
 
 def test_it_runs_as_a_module():
@@ -191,6 +230,6 @@ def test_the_table_shows_what_varies_with_mean_and_deviation():
 
 def test_a_grid_leaves_out_what_an_optimizer_does_not_have():
     values = {"optimizer": ["md", "adam"], "p": [1.1, 2.0, 3.0], "lr": [0.1, 0.2], "seed": [0, 1]}
-    runs = grid("quick", values)
+    runs = grid(SentimentRun, "quick", values)
     assert len(runs) == len(set(runs)) == (3 + 1) * 2 * 2
     assert {run.p for run in runs if run.optimizer == "adam"} == {None}

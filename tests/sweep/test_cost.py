@@ -43,11 +43,11 @@ def test_the_counts_are_those_of_the_run(stored):
     done = train(RUN, stored / "run")
     assert found.parameters == done["parameters"]
     assert found.steps * found.epochs == done["steps"] == 2 * 18
-    assert found.texts == 120
+    assert found.examples == 120
     assert found.tokens <= found.padded <= 1.5 * found.tokens
     assert 0.1 * done["seconds"] < found.seconds * found.epochs < 10 * done["seconds"]
     longer = cost(replace(RUN, subset=60))
-    assert longer.texts == 60
+    assert longer.examples == 60
     assert longer.operations < found.operations
 
 

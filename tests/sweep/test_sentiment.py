@@ -21,6 +21,7 @@ from mdlib.sentiment import (
     train,
 )
 from mdlib.sentiment.training import sequences, training_part
+from mdlib.sweep import run_directory
 from mdlib.train import evaluate
 
 SMALL = SentimentRun(
@@ -86,7 +87,7 @@ def test_a_subset_is_the_same_for_every_seed_and_texts_are_cut(stored):
         (*ids.tolist(), int(y)) for ids, y in zip(everything.ids, everything.labels, strict=True)
     }
     assert {(*i.tolist(), int(y)) for i, y in zip(one.ids, one.labels, strict=True)} <= pairs
-    with pytest.raises(ValueError, match="subset=121 is more than the 120 texts"):
+    with pytest.raises(ValueError, match="subset=121 is more than the 120 examples"):
         training_part(replace(SMALL, subset=121), parts["train"])
 
 
@@ -122,6 +123,20 @@ def test_the_paper_is_what_it_says():
     assert sum(w.numel() for w in model.parameters()) == (30_522 + 512 + 1) * 384 + 3 * layer
 
 
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        (SentimentRun(p=1.1), "0b301c2ed501d104"),
+        (SentimentRun.preset("paper", p=3, seed=9), "ec62eb7066cd8fa7"),
+        (SentimentRun.preset("small", optimizer="adam"), "b62bb9ec6f190e68"),
+    ],
+    ids=["plain", "paper", "small"],
+)
+def test_recorded_runs_keep_their_names(run, name):
+    """The class, a field or a default that changed would leave finished runs unfound."""
+    assert run_directory(run, "runs").name == name
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_knows_its_learning_rates(preset):
     for (optimizer, p), lr in LEARNING_RATES[preset].items():
@@ -154,7 +169,7 @@ def test_equal_numbers_are_equal_runs():
         ({"optimizer": "sgd", "normalize": True}, "sgd has no normalize"),
         ({"optimizer": "muon"}, f"one of {', '.join(OPTIMIZERS)}; got 'muon'"),
         ({"p": 2.0, "data": "yelp"}, "data must be imdb or sst2, got 'yelp'"),
-        ({"p": 2.0, "subset": 0}, "subset must be at least 1 text"),
+        ({"p": 2.0, "subset": 0}, "subset must be at least 1, or None for all; got 0"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused(values, message):

@@ -6,30 +6,35 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from mdlib.cost import duration
-from mdlib.sentiment.run import OWN, SentimentRun
+from mdlib.experiments.optimizers import OWN
+from mdlib.experiments.run import TrainingRun
 from mdlib.sweep import Outcome
 
+R = TypeVar("R", bound=TrainingRun)
 
-def grid(preset: str, values: Mapping[str, Iterable[Any]]) -> list[SentimentRun]:
-    """Return the runs of all combinations, equal ones once.
+
+def grid(kind: type[R], preset: str, values: Mapping[str, Iterable[Any]]) -> list[R]:
+    """Return the runs of a kind with all combinations of values, equal ones once.
 
     Examples
     --------
-    >>> runs = grid("quick", {"optimizer": ["md", "adam"], "p": [1.1, 2.0], "seed": [7]})
+    >>> from mdlib.sentiment import SentimentRun
+    >>> values = {"optimizer": ["md", "adam"], "p": [1.1, 2.0], "seed": [7]}
+    >>> runs = grid(SentimentRun, "quick", values)
     >>> [(run.optimizer, run.p, run.seed) for run in runs]
     [('md', 1.1, 7), ('md', 2.0, 7), ('adam', None, 7)]
     """
     runs = []
     for combination in product(*values.values()):
         changes = dict(zip(values, combination, strict=True))
-        optimizer = changes.get("optimizer", SentimentRun.optimizer)
+        optimizer = changes.get("optimizer", kind.optimizer)
         for name, users in OWN.items():
             if optimizer not in users:
                 changes.pop(name, None)
-        runs.append(SentimentRun.preset(preset, **changes))
+        runs.append(kind.preset(preset, **changes))
     return list(dict.fromkeys(runs))
 
 
@@ -85,16 +90,16 @@ def _spread(shares: list[float]) -> str:
 
 def _grouped(
     ends: Iterable[Outcome], apart_from: tuple[str, ...]
-) -> dict[SentimentRun, list[Outcome]]:
+) -> dict[TrainingRun, list[Outcome]]:
     """Runs that are equal but for some fields, under one of them with those fields at default."""
-    groups: dict[SentimentRun, list[Outcome]] = {}
+    groups: dict[TrainingRun, list[Outcome]] = {}
     for end in ends:
-        common = replace(end.run, **{name: getattr(SentimentRun, name) for name in apart_from})
+        common = replace(end.run, **{name: getattr(type(end.run), name) for name in apart_from})
         groups.setdefault(common, []).append(end)
     return groups
 
 
-def _varied(runs: Iterable[SentimentRun]) -> list[str]:
+def _varied(runs: Iterable[TrainingRun]) -> list[str]:
     """The fields in which runs differ, if not by their optimizer alone; or what names one run."""
     runs = list(runs)
 
@@ -104,5 +109,5 @@ def _varied(runs: Iterable[SentimentRun]) -> list[str]:
     implied = {
         name for name in OWN if name != "p" and count("optimizer", name) == count("optimizer")
     }
-    names = [field.name for field in fields(SentimentRun) if field.name not in implied]
+    names = [field.name for field in fields(runs[0]) if field.name not in implied]
     return [name for name in names if count(name) > 1] or ["optimizer", "lr"]

@@ -1,0 +1,189 @@
+"""Magnitude pruning: the smallest weights go, nothing is trained again, and what is left is stored.
+
+How much accuracy survives tells how much of a model its small weights were; how many bytes are
+left, what its sparsity is worth.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mdlib.train import Examples, evaluate
+
+M = TypeVar("M", bound=nn.Module)
+Scope = Literal["model", "matrix"]
+
+
+def is_matrix(name: str, weights: Tensor) -> bool:
+    """Whether a parameter has two axes or more: linear maps and embeddings, no biases, no norms."""
+    return weights.ndim >= 2
+
+
+@torch.no_grad()
+def prune(
+    model: M,
+    fraction: float,
+    scope: Scope = "model",
+    select: Callable[[str, Tensor], bool] = is_matrix,
+) -> M:
+    """Return a copy of a model in which the smallest of its weights are 0.
+
+    Of N weights exactly ``round(fraction * N)`` are set to 0, those of least absolute value; of
+    equal ones those that come first. Weights that are 0 already are counted among them.
+
+    Parameters
+    ----------
+    model : nn.Module
+    fraction : float
+        From 0 to 1.
+    scope : {"model", "matrix"}
+        Compare all weights of the model, or take the fraction from each parameter by itself.
+    select : function
+        From the name and the value of a parameter to whether it takes part; by default `is_matrix`.
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside [0, 1], another scope, or no parameter that takes part.
+
+    Examples
+    --------
+    >>> model = nn.Linear(3, 1)
+    >>> _ = model.weight.data.copy_(torch.tensor([[0.5, -0.1, 2.0]]))
+    >>> prune(model, fraction=2 / 3).weight.tolist()
+    [[0.0, 0.0, 2.0]]
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction must lie in [0, 1], got {fraction}")
+    if scope not in ("model", "matrix"):
+        raise ValueError(f"scope must be model or matrix, got {scope!r}")
+    pruned = copy.deepcopy(model)
+    chosen = [param for name, param in pruned.named_parameters() if select(name, param)]
+    if not chosen:
+        raise ValueError(f"no parameter of {type(model).__name__} is selected; pass another select")
+    for group in [chosen] if scope == "model" else [[param] for param in chosen]:
+        sizes = torch.cat([param.abs().flatten() for param in group])
+        smallest = _smallest(sizes, round(fraction * len(sizes)))
+        counts = [param.numel() for param in group]
+        for param, gone in zip(group, smallest.split_with_sizes(counts), strict=True):
+            param.masked_fill_(gone.view_as(param), 0)
+    return pruned
+
+
+def pruning_curve(
+    model: nn.Module,
+    data: Examples,
+    fractions: Iterable[float],
+    scope: Scope = "model",
+    batch_size: int = 100,
+) -> list[dict[str, Any]]:
+    """Return what is left of a model, fraction by fraction.
+
+    Returns
+    -------
+    list of dict
+        For each fraction ``fraction``; ``loss`` and ``accuracy`` on the data; ``bytes``, the
+        `stored_size`.
+
+    Examples
+    --------
+    >>> from mdlib.train import Arrays
+    >>> model = nn.Linear(2, 2, bias=False)
+    >>> _ = model.weight.data.copy_(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
+    >>> data = Arrays(torch.eye(2), labels=[0, 1])
+    >>> [row["accuracy"] for row in pruning_curve(model, data, [0, 0.5, 0.75])]
+    [1.0, 1.0, 0.5]
+    """
+    rows = []
+    for fraction in fractions:
+        pruned = prune(model, fraction, scope)
+        scores = evaluate(pruned, data, batch_size)
+        rows.append({"fraction": fraction, **scores, "bytes": stored_size(pruned)})
+    return rows
+
+
+def stored_size(model: nn.Module) -> int:
+    """Return the bytes of `pack`: a compressed checkpoint in which a 0 costs a bit at most.
+
+    Examples
+    --------
+    >>> model = nn.Linear(100, 100)
+    >>> stored_size(prune(model, 0.9)) < 0.2 * stored_size(model)
+    True
+    """
+    return len(pack(model))
+
+
+def pack(model: nn.Module) -> bytes:
+    """Return all tensors of a model's ``state_dict``, in its order, as few bytes.
+
+    Eight bytes for the length of the first part; then, each compressed by zlib at level 9,
+
+    - a bit for each entry, whether it is other than 0;
+    - the entries that are, in the dtype that they have.
+
+    Examples
+    --------
+    >>> model, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    >>> unpack(other, pack(model))
+    >>> torch.equal(model.weight, other.weight)
+    True
+    """
+    tensors = [x.detach().cpu().flatten() for x in model.state_dict().values()]
+    there = [x != 0 for x in tensors]
+    bits = np.packbits(torch.cat(there).numpy()).tobytes()
+    kept = b"".join(_bytes(x[mask]) for x, mask in zip(tensors, there, strict=True))
+    where = zlib.compress(bits, 9)
+    return len(where).to_bytes(8, "little") + where + zlib.compress(kept, 9)
+
+
+def unpack(model: nn.Module, content: bytes) -> None:
+    """Give a model what `pack` made of one of the same architecture.
+
+    Raises
+    ------
+    ValueError
+        If the content is of another architecture, or damaged.
+    """
+    state = model.state_dict()
+    counts = [x.numel() for x in state.values()]
+    end = 8 + int.from_bytes(content[:8], "little")
+    try:
+        bits, kept = zlib.decompress(content[8:end]), zlib.decompress(content[end:])
+    except zlib.error as error:
+        raise ValueError(f"these are no packed weights: {error}") from None
+    there = torch.from_numpy(np.unpackbits(np.frombuffer(bits, np.uint8)).astype(bool))
+    sizes = [x.element_size() for x in state.values()]
+    fits = len(bits) == math.ceil(sum(counts) / 8)
+    masks = there[: sum(counts)].split_with_sizes(counts) if fits else ()
+    ends = np.cumsum([0, *(int(m.sum()) * size for m, size in zip(masks, sizes, strict=False))])
+    if not fits or len(kept) != ends[-1]:
+        raise ValueError(f"these are the packed weights of another model than {model}")
+    for x, mask, start, end in zip(state.values(), masks, ends[:-1], ends[1:], strict=True):
+        whole = torch.zeros(x.numel(), dtype=x.dtype)
+        if end > start:  # torch reads no empty buffer
+            whole[mask] = torch.frombuffer(bytearray(kept[start:end]), dtype=x.dtype)
+        x.copy_(whole.view_as(x))
+
+
+def _smallest(sizes: Tensor, count: int) -> Tensor:
+    """Where the smallest entries are, exactly so many of them; of equal ones the first."""
+    if count == 0:
+        return torch.zeros_like(sizes, dtype=torch.bool)
+    threshold = sizes.kthvalue(count).values
+    found = sizes < threshold
+    ties = (sizes == threshold).nonzero().flatten()
+    found[ties[: count - int(found.sum())]] = True
+    return found
+
+
+def _bytes(values: Tensor) -> bytes:
+    return values.contiguous().view(torch.uint8).numpy().tobytes() if len(values) else b""
