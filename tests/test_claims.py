@@ -23,9 +23,9 @@ from mdlib.claims.__main__ import main
 from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
+from mdlib.experiments.record import Record
 from mdlib.path import attention_path
 from mdlib.potentials import Potential
-from mdlib.sentiment.record import Record
 
 # Rows known not to hold: {(preset, key, case)}. None of them at present.
 KNOWN: set[tuple[str, str, str]] = set()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from mdlib.claims.ledger import claim
 from mdlib.claims.rows import Measured
+from mdlib.experiments.record import Record, recorded
 from mdlib.paired import paired_difference
-from mdlib.sentiment.record import Record, recorded
 
 Read = Callable[[str], Record]
 # Steps as the paper has them, and normalised ones with momentum: how their contenders are called.

@@ -15,9 +15,9 @@ from pathlib import Path
 from mdlib import provenance
 from mdlib.atomic import whole_file
 from mdlib.cost import costs
-from mdlib.sentiment.record import Record
+from mdlib.experiments.record import Record
+from mdlib.experiments.study import conduct, planned
 from mdlib.sentiment.studies import STUDIES
-from mdlib.sentiment.study import conduct, planned
 from mdlib.sentiment.training import prepare
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mdlib.data.encoded import load_encoded
+from mdlib.experiments.weights import describe_weights
 from mdlib.sentiment.erasure import choose_texts, erase
 from mdlib.sentiment.pivots import look_at_pivots
 from mdlib.sentiment.run import SentimentRun
 from mdlib.sentiment.training import choose_device, load_model, sequences
-from mdlib.sentiment.weights import describe_weights
 
 COUNTS = (1, 2, 4, 8, 16)  # words to erase
 TEXTS = 500  # from which they are erased

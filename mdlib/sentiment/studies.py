@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mdlib.sentiment.study import Contender, Settings, Study
+from mdlib.experiments.study import Contender, Settings, Study
+from mdlib.sentiment.inspection import inspect
+from mdlib.sentiment.run import SentimentRun
 
 _PLAIN = {"momentum": 0.0, "normalize": False}
 
@@ -23,6 +25,8 @@ def _rates(*values: float, **fixed: Any) -> tuple[Settings, ...]:
 
 
 REVIEWS = Study(
+    kind=SentimentRun,
+    inspect=inspect,
     preset="small",
     changes={
         "layers": 1,
@@ -53,6 +57,8 @@ REVIEWS = Study(
 )
 
 PAPER = Study(
+    kind=SentimentRun,
+    inspect=inspect,
     preset="paper",
     changes={},
     contenders=tuple(

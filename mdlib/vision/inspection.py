@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mdlib.experiments.training import choose_device
+from mdlib.experiments.weights import describe_weights
 from mdlib.pruning import Scope, pruning_curve
-from mdlib.sentiment.weights import describe_weights
 from mdlib.vision.run import VisionRun
 from mdlib.vision.training import load_model
 
@@ -21,7 +21,7 @@ def inspect(run: VisionRun, directory: str | Path, device: str = "auto") -> dict
     Returns
     -------
     dict
-        ``weights``, of `mdlib.sentiment.weights.describe_weights`; ``pruning``, for each scope,
+        ``weights``, of `mdlib.experiments.weights.describe_weights`; ``pruning``, for each scope,
         "model" and "matrix", the `mdlib.pruning.pruning_curve` on the test part.
 
     Raises
@@ -30,7 +30,7 @@ def inspect(run: VisionRun, directory: str | Path, device: str = "auto") -> dict
         If the run was not trained in the directory.
     """
     model = load_model(run, directory, "last")
-    weights = describe_weights(model)  # type: ignore[arg-type]
+    weights = describe_weights(model)
     model.to(choose_device(device))
     _, parts = run.load(("test",))
     curves = {

@@ -1,17 +1,20 @@
 """A study: equal budgets, a choice by validation alone, one look at the test, a faithful record."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+from mdlib.experiments.record import Record
+from mdlib.experiments.study import Contender, Study, conduct, planned
+from mdlib.experiments.weights import EDGES, attention_weights, describe_weights
 from mdlib.nn import TextClassifier
 from mdlib.sentiment import __main__ as command
-from mdlib.sentiment.record import Record
+from mdlib.sentiment.inspection import inspect
+from mdlib.sentiment.run import SentimentRun
 from mdlib.sentiment.studies import STUDIES
-from mdlib.sentiment.study import Contender, Study, conduct, planned
 from mdlib.sentiment.training import load_model
-from mdlib.sentiment.weights import EDGES, attention_weights, describe_weights
 from mdlib.sweep import run_directory
 
 TINY = {
@@ -27,6 +30,8 @@ TINY = {
 }
 RATES = ({"lr": 1e-3}, {"lr": 0.02})
 STUDY = Study(
+    SentimentRun,
+    inspect,
     preset="quick",
     changes=TINY,
     contenders=(
@@ -81,12 +86,16 @@ def test_a_study_goes_on_where_it_was(found, stored):
 def test_no_setting_that_finishes_is_an_error(stored):
     hopeless = Contender("GD", STUDY.contenders[1].settings, ({"lr": 1e30}, {"lr": 1e29}))
     with pytest.raises(RuntimeError, match="GD: no run finished with any of "):
-        conduct(Study("quick", TINY, (hopeless,), 1, range(1)), stored / "runs", workers=1)
+        conduct(
+            Study(SentimentRun, inspect, "quick", TINY, (hopeless,), 1, range(1)),
+            stored / "runs",
+            workers=1,
+        )
 
 
 def test_a_single_setting_is_not_tried_but_taken(stored):
     only = Contender("Adam", {"optimizer": "adam"}, RATES[1:])
-    study = Study("quick", TINY, (only,), tuning_epochs=0, seeds=range(1))
+    study = replace(STUDY, contenders=(only,), tuning_epochs=0, seeds=range(1))
     found = conduct(study, stored / "runs", workers=1)["Adam"]
     assert (found["tried"], found["chosen"]) == ([], {"lr": 0.02})
     assert len(planned(study)) == len(list(stored.glob("runs/*/outcome.json"))) == 1
@@ -95,7 +104,7 @@ def test_a_single_setting_is_not_tried_but_taken(stored):
 def test_unequal_budgets_are_refused():
     more = Contender("more", {"optimizer": "adam"}, (*RATES, {"lr": 0.1}))
     with pytest.raises(ValueError, match="'Adam': 2, 'more': 3"):
-        Study("quick", TINY, (STUDY.contenders[0], more), 1)
+        replace(STUDY, contenders=(STUDY.contenders[0], more))
 
 
 @pytest.mark.parametrize("name", STUDIES)

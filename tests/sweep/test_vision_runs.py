@@ -14,8 +14,8 @@ from mdlib import LpPotential, MirrorDescent
 from mdlib.cost import cost, operations
 from mdlib.data.image_data import ImageData
 from mdlib.data.images import load_digit_images
+from mdlib.experiments.weights import describe_weights
 from mdlib.pruning import prune, stored_size
-from mdlib.sentiment.weights import describe_weights
 from mdlib.sweep import run_directory, sweep
 from mdlib.train import evaluate
 from mdlib.vision import (

@@ -1,28 +1,33 @@
-"""How the attention weights of a trained classifier are distributed: histograms and sparsity."""
+"""How the attention weights of a trained network are distributed: histograms and sparsity."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mdlib.nn import TextClassifier
+from mdlib.nn import SelfAttention
 
 # Powers of ten of |w| between which entries are counted; what is smaller goes into the first bin.
 EDGES = [k / 4 for k in range(-40, 9)]
 
 
-def attention_weights(model: TextClassifier) -> dict[str, Tensor]:
+def attention_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return all entries of the layers' W_Q, W_K and W_V, one vector each.
 
     Examples
     --------
+    >>> from mdlib.nn import TextClassifier
     >>> model = TextClassifier(vocabulary=9, width=8, layers=2, heads=2, hidden=16)
     >>> {name: len(entries) for name, entries in attention_weights(model).items()}
     {'query': 128, 'key': 128, 'value': 128}
     """
-    layers = [block.attention.qkv.weight.detach().chunk(3) for block in model.blocks]  # type: ignore[operator, union-attr]
+    layers = [
+        module.qkv.weight.detach().chunk(3)
+        for module in model.modules()
+        if isinstance(module, SelfAttention)
+    ]
     names = ("query", "key", "value")
     return {
         name: torch.cat([w.flatten() for w in parts])
@@ -30,7 +35,7 @@ def attention_weights(model: TextClassifier) -> dict[str, Tensor]:
     }
 
 
-def describe_weights(model: TextClassifier) -> dict[str, dict[str, Any]]:
+def describe_weights(model: nn.Module) -> dict[str, dict[str, Any]]:
     r"""Summarise the absolute entries of W_Q, W_K and W_V.
 
     Returns
@@ -45,6 +50,7 @@ def describe_weights(model: TextClassifier) -> dict[str, dict[str, Any]]:
 
     Examples
     --------
+    >>> from mdlib.nn import TextClassifier
     >>> model = TextClassifier(vocabulary=9, width=8, layers=1, heads=2, hidden=16)
     >>> sorted(describe_weights(model)["query"])
     ['counts', 'hoyer', 'small', 'zero']

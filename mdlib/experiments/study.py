@@ -1,7 +1,7 @@
 """A study: contenders tuned with the same budget, repeated over seeds, then tested, once.
 
 What is found is all there is to know: every setting that was tried, every learning curve, and what
-the trained weights are like. `studies` has the book's own.
+the trained networks are like inside. `mdlib.sentiment.studies` has the book's own of text.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mdlib.sentiment.inspection import inspect
-from mdlib.sentiment.run import SentimentRun
-from mdlib.sentiment.training import score_on_test, train
+from mdlib.experiments.run import TrainingRun
+from mdlib.experiments.training import score_on_test, train
 from mdlib.sweep import Outcome, sweep
 
 Settings = Mapping[str, Any]
@@ -30,7 +29,7 @@ class Contender:
     label : str
         Its name in tables.
     settings : mapping
-        Of `SentimentRun`: what makes it this contender.
+        Of the runs: what makes it this contender.
     tried : tuple of mappings
         What is tuned: each one a choice, ``{"lr": 1e-3}``.
     """
@@ -46,6 +45,10 @@ class Study:
 
     Attributes
     ----------
+    kind : class
+        Of the runs, such as `mdlib.sentiment.TrainingRun`.
+    inspect : function
+        Looks into a trained run, as `mdlib.sentiment.inspection.inspect` does.
     preset : str
         Where the settings of all runs start.
     changes : mapping
@@ -63,6 +66,8 @@ class Study:
         If the budgets differ.
     """
 
+    kind: type[TrainingRun]
+    inspect: Callable[..., dict[str, Any]]
     preset: str
     changes: Settings
     contenders: tuple[Contender, ...]
@@ -74,10 +79,10 @@ class Study:
         if len(set(budgets.values())) != 1:
             raise ValueError(f"all contenders need equally many settings to try, got {budgets}")
 
-    def runs(self, contender: Contender, seeds: range, **changes: Any) -> list[SentimentRun]:
+    def runs(self, contender: Contender, seeds: range, **changes: Any) -> list[TrainingRun]:
         """Return the contender's runs with the changes, one a seed."""
         settings = {**self.changes, **contender.settings, **changes}
-        return [SentimentRun.preset(self.preset, **settings, seed=seed) for seed in seeds]
+        return [self.kind.preset(self.preset, **settings, seed=seed) for seed in seeds]
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -89,7 +94,7 @@ class Study:
             "seeds": len(self.seeds),
         }
 
-    def tuning_runs(self, contender: Contender) -> list[SentimentRun]:
+    def tuning_runs(self, contender: Contender) -> list[TrainingRun]:
         """Return the runs that try the contender's settings; none where there is no choice."""
         if len(contender.tried) == 1:
             return []
@@ -101,7 +106,7 @@ class Study:
         ]
 
 
-def planned(study: Study) -> list[SentimentRun]:
+def planned(study: Study) -> list[TrainingRun]:
     """Return the runs that a study will make, with the first settings for those not yet chosen."""
     runs = []
     for one in study.contenders:
@@ -126,7 +131,8 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     dict
         For each contender's label: ``tried``, its settings with the best validation accuracy of
         each, None where it diverged (empty if there was no choice); ``chosen``, those that were
-        best; ``runs``, one a seed, with what `train`, `score_on_test` and `inspect` return.
+        best; ``runs``, one a seed, with what `train`, `score_on_test` and the study's
+        ``inspect`` return.
 
     Raises
     ------
@@ -134,7 +140,7 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
         If a run to be reported did not finish, or no setting of a contender led to one that did.
     """
 
-    def execute(runs: list[SentimentRun], what: Callable[..., Any], record: str) -> list[Outcome]:
+    def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
         return sweep(runs, partial(what, device=device), folder, record=record, **where)
 
     tuning = {one.label: study.tuning_runs(one) for one in study.contenders}
@@ -143,7 +149,7 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
         for end in execute([run for runs in tuning.values() for run in runs], train, "outcome")
     }
     report: dict[str, Any] = {}
-    final: dict[str, list[SentimentRun]] = {}
+    final: dict[str, list[TrainingRun]] = {}
     for one in study.contenders:
         found = [scores[run] for run in tuning[one.label]]
         chosen = _best(one, found)
@@ -152,7 +158,7 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
         final[one.label] = study.runs(one, study.seeds, **chosen)
     runs = [run for same in final.values() for run in same]
     steps: list[tuple[Callable[..., Any], str]] = [(train, "outcome"), (score_on_test, "test")]
-    steps += [(inspect, "inspection")]
+    steps += [(study.inspect, "inspection")]
     results = [_results(execute(runs, what, record)) for what, record in steps]
     for label, same in final.items():
         report[label]["runs"] = [
@@ -173,7 +179,7 @@ def _best(contender: Contender, found: list[float | None]) -> Settings:
     return max(zip(found, contender.tried, strict=True), key=lambda pair: pair[0] or 0.0)[1]
 
 
-def _results(ends: list[Outcome]) -> dict[SentimentRun, Any]:
+def _results(ends: list[Outcome]) -> dict[TrainingRun, Any]:
     for end in ends:
         if end.status != "finished":
             raise RuntimeError(f"{end.directory}: {end.status}: {end.error}")

@@ -28,7 +28,7 @@ class Record:
     setting : mapping
         What all runs have in common.
     contenders : mapping
-        By label, as `mdlib.sentiment.study.conduct` returns it.
+        By label, as `mdlib.experiments.study.conduct` returns it.
 
     Examples
     --------
