@@ -6,12 +6,22 @@
     ('mirror-step', True)
 
 One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
-`optima` (9), `joint_path` (10), `joint_descent` (11), `text` (13 and 14); `runs` is what the first
-ones share, `rows` the form, `ledger` the list.
+`optima` (9), `joint_path` (10), `joint_descent` (11), `sentences` (12), `text` (13 and 14); `runs`
+is what those up to 11 share, `rows` the form, `ledger` the list.
 ``python -m mdlib.claims`` prints all.
 """
 
-from mdlib.claims import direction, joint_descent, joint_path, margins, mirror, optima, rate, text
+from mdlib.claims import (
+    direction,
+    joint_descent,
+    joint_path,
+    margins,
+    mirror,
+    optima,
+    rate,
+    sentences,
+    text,
+)
 from mdlib.claims.ledger import CLAIMS, Claim, claim, ledger, recorded
 from mdlib.claims.rows import Ledger, Measured, Row
 
@@ -31,5 +41,6 @@ __all__ = [
     "optima",
     "rate",
     "recorded",
+    "sentences",
     "text",
 ]
