@@ -1,5 +1,7 @@
 """A study: contenders tuned with the same budget, repeated over seeds, then tested, once.
 
+A setting is tried at full length: what is ahead after a third of the epochs may not be at the end.
+
 What is found is all there is to know: every setting that was tried, every learning curve, and what
 the trained networks are like inside. `mdlib.sentiment.studies` has the book's own of text.
 """
@@ -55,8 +57,6 @@ class Study:
         What all runs have in common besides.
     contenders : tuple of Contender
         All with equally many settings to try: the same budget.
-    tuning_epochs : int
-        Epochs of a run that tries a setting, where there are several.
     seeds : range
         Of the runs that are reported.
 
@@ -71,7 +71,6 @@ class Study:
     preset: str
     changes: Settings
     contenders: tuple[Contender, ...]
-    tuning_epochs: int
     seeds: range = field(default=range(5))
 
     def __post_init__(self) -> None:
@@ -90,7 +89,6 @@ class Study:
         return {
             "preset": self.preset,
             **self.changes,
-            "tuning_epochs": self.tuning_epochs,
             "seeds": len(self.seeds),
         }
 
@@ -99,11 +97,7 @@ class Study:
         if len(contender.tried) == 1:
             return []
         seeds = range(_TUNING_SEED, _TUNING_SEED + 1)
-        return [
-            run
-            for tried in contender.tried
-            for run in self.runs(contender, seeds, **tried, epochs=self.tuning_epochs)
-        ]
+        return [run for tried in contender.tried for run in self.runs(contender, seeds, **tried)]
 
 
 def planned(study: Study) -> list[TrainingRun]:

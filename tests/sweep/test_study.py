@@ -38,7 +38,6 @@ STUDY = Study(
         Contender("Adam", {"optimizer": "adam"}, RATES),
         Contender("GD", {"p": 2, "momentum": 0.0, "normalize": False}, ({"lr": 0.1}, {"lr": 1e30})),
     ),
-    tuning_epochs=2,
     seeds=range(2),
 )
 
@@ -95,7 +94,7 @@ def test_no_setting_that_finishes_is_an_error(stored):
 
 def test_a_single_setting_is_not_tried_but_taken(stored):
     only = Contender("Adam", {"optimizer": "adam"}, RATES[1:])
-    study = replace(STUDY, contenders=(only,), tuning_epochs=0, seeds=range(1))
+    study = replace(STUDY, contenders=(only,), seeds=range(1))
     found = conduct(study, stored / "runs", workers=1)["Adam"]
     assert (found["tried"], found["chosen"]) == ([], {"lr": 0.02})
     assert len(planned(study)) == len(list(stored.glob("runs/*/outcome.json"))) == 1
