@@ -23,7 +23,7 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     -------
     dict
         ``weights``, of `describe_weights`, at the end of training; with the best weights
-        ``pivots``, of `look_at_pivots`, and ``erasure``, of `erase` on the same 500 test texts for
+        ``pivots``, of `look_at_pivots` with the sentences' scores alone, and ``erasure``, of `erase` on the same 500 test texts for
         every run.
 
     Raises
@@ -36,8 +36,10 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     best.to(choose_device(device))
     _, parts = load_encoded(run.data, run.vocabulary, ["test"])
     texts = choose_texts(sequences(run, parts["test"]), tokenizer, max(COUNTS), TEXTS)
+    pivots = look_at_pivots(best, tokenizer)
+    pivots["sentences"] = {"score": pivots["sentences"]["score"]}  # the others weigh as much
     return {
         "weights": describe_weights(last),
-        "pivots": look_at_pivots(best, tokenizer),
+        "pivots": pivots,
         "erasure": erase(best, tokenizer, texts, COUNTS),
     }
