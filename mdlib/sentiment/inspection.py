@@ -23,8 +23,8 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     -------
     dict
         ``weights``, of `describe_weights`, at the end of training; with the best weights
-        ``pivots``, of `look_at_pivots` with the sentences' scores alone, and ``erasure``, of `erase` on the same 500 test texts for
-        every run.
+        ``pivots``, of `look_at_pivots` with the sentences' scores alone, and ``erasure``, of
+        `erase` on the same 500 test texts for every run.
 
     Raises
     ------
