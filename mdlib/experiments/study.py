@@ -1,6 +1,7 @@
 """A study: contenders tuned with the same budget, repeated over seeds, then tested, once.
 
-A setting is tried at full length: what is ahead after a third of the epochs may not be at the end.
+Settings are tried in short runs; those that are nearly as good there as the best are tried at full
+length, for what is ahead early may not be ahead in the end.
 
 What is found is all there is to know: every setting that was tried, every learning curve, and what
 the trained networks are like inside. `mdlib.sentiment.studies` has the book's own of text.
@@ -20,6 +21,7 @@ from mdlib.sweep import Outcome, sweep
 
 Settings = Mapping[str, Any]
 _TUNING_SEED = 100  # none of those that are reported
+_NEARLY = 0.01  # of accuracy
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Study:
         What all runs have in common besides.
     contenders : tuple of Contender
         All with equally many settings to try: the same budget.
+    short : int
+        Epochs of the first runs that try a setting, where there are several.
     seeds : range
         Of the runs that are reported.
 
@@ -71,6 +75,7 @@ class Study:
     preset: str
     changes: Settings
     contenders: tuple[Contender, ...]
+    short: int
     seeds: range = field(default=range(5))
 
     def __post_init__(self) -> None:
@@ -89,22 +94,27 @@ class Study:
         return {
             "preset": self.preset,
             **self.changes,
+            "short": self.short,
             "seeds": len(self.seeds),
         }
 
-    def tuning_runs(self, contender: Contender) -> list[TrainingRun]:
-        """Return the runs that try the contender's settings; none where there is no choice."""
+    def trial(self, contender: Contender, tried: Settings, **changes: Any) -> TrainingRun:
+        """Return the run that tries a setting, at full length unless changed."""
+        (run,) = self.runs(contender, range(_TUNING_SEED, _TUNING_SEED + 1), **tried, **changes)
+        return run
+
+    def trials(self, contender: Contender) -> list[TrainingRun]:
+        """Return the short runs that try the settings; none where there is no choice."""
         if len(contender.tried) == 1:
             return []
-        seeds = range(_TUNING_SEED, _TUNING_SEED + 1)
-        return [run for tried in contender.tried for run in self.runs(contender, seeds, **tried)]
+        return [self.trial(contender, tried, epochs=self.short) for tried in contender.tried]
 
 
 def planned(study: Study) -> list[TrainingRun]:
     """Return the runs that a study will make, with the first settings for those not yet chosen."""
     runs = []
     for one in study.contenders:
-        runs += study.tuning_runs(one) + study.runs(one, study.seeds, **one.tried[0])
+        runs += study.trials(one) + study.runs(one, study.seeds, **one.tried[0])
     return runs
 
 
@@ -123,10 +133,10 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     Returns
     -------
     dict
-        For each contender's label: ``tried``, its settings with the best validation accuracy of
-        each, None where it diverged (empty if there was no choice); ``chosen``, those that were
-        best; ``runs``, one a seed, with what `train`, `score_on_test` and the study's
-        ``inspect`` return.
+        For each contender's label: ``tried``, its settings, each with its best validation accuracy
+        in the ``short`` and in the ``full`` run, None where it diverged or was not made (empty if
+        there was no choice); ``chosen``, those that were best; ``runs``, one a seed, with what
+        `train`, `score_on_test` and the study's ``inspect`` return.
 
     Raises
     ------
@@ -137,17 +147,27 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
         return sweep(runs, partial(what, device=device), folder, record=record, **where)
 
-    tuning = {one.label: study.tuning_runs(one) for one in study.contenders}
-    scores = {
-        end.run: end.result["best"]["validation_accuracy"] if end.status == "finished" else None
-        for end in execute([run for runs in tuning.values() for run in runs], train, "outcome")
+    def validated(runs: list[TrainingRun]) -> dict[TrainingRun, float | None]:
+        return {
+            end.run: end.result["best"]["validation_accuracy"] if end.status == "finished" else None
+            for end in execute(runs, train, "outcome")
+        }
+
+    short = validated([run for one in study.contenders for run in study.trials(one)])
+    close = {
+        one.label: _nearly_best(one, [short[run] for run in study.trials(one)])
+        for one in study.contenders
     }
+    full = validated([study.trial(one, s) for one in study.contenders for s in close[one.label]])
     report: dict[str, Any] = {}
     final: dict[str, list[TrainingRun]] = {}
     for one in study.contenders:
-        found = [scores[run] for run in tuning[one.label]]
-        chosen = _best(one, found)
-        tried = [{**s, "validation": v} for s, v in zip(one.tried, found, strict=False)]
+        scores = [full[study.trial(one, s)] or 0.0 for s in close[one.label]]
+        chosen = close[one.label][scores.index(max(scores))] if scores else one.tried[0]
+        tried = [
+            {**settings, "short": short[run], "full": full.get(study.trial(one, settings))}
+            for settings, run in zip(one.tried, study.trials(one), strict=False)
+        ]
         report[one.label] = {"settings": one.settings, "tried": tried, "chosen": chosen}
         final[one.label] = study.runs(one, study.seeds, **chosen)
     runs = [run for same in final.values() for run in same]
@@ -162,15 +182,15 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     return report
 
 
-def _best(contender: Contender, found: list[float | None]) -> Settings:
-    """The settings with the best validation accuracy, the first of equal ones."""
-    if len(contender.tried) == 1:
-        return contender.tried[0]
-    if not any(found):
+def _nearly_best(contender: Contender, found: list[float | None]) -> list[Settings]:
+    """The settings that are hardly behind the best in short runs; none where none was tried."""
+    if found and not any(found):
         raise RuntimeError(
             f"{contender.label}: no run finished with any of {list(contender.tried)}"
         )
-    return max(zip(found, contender.tried, strict=True), key=lambda pair: pair[0] or 0.0)[1]
+    least = max((score or 0.0 for score in found), default=0.0) - _NEARLY
+    pairs = zip(contender.tried, found, strict=False)
+    return [settings for settings, score in pairs if score is not None and score >= least]
 
 
 def _results(ends: list[Outcome]) -> dict[TrainingRun, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mdlib.experiments import study as module
 from mdlib.experiments.record import Record
 from mdlib.experiments.study import Contender, Study, conduct, planned
 from mdlib.experiments.weights import EDGES, attention_weights, describe_weights
@@ -38,6 +39,7 @@ STUDY = Study(
         Contender("Adam", {"optimizer": "adam"}, RATES),
         Contender("GD", {"p": 2, "momentum": 0.0, "normalize": False}, ({"lr": 0.1}, {"lr": 1e30})),
     ),
+    short=2,
     seeds=range(2),
 )
 
@@ -49,13 +51,33 @@ def found(stored):
 
 def test_the_best_setting_on_the_validation_part_is_repeated_over_seeds(found, stored):
     for label, contender in found.items():
-        scores = {row["lr"]: row["validation"] for row in contender["tried"]}
-        best = max((score or 0, lr) for lr, score in scores.items())
-        assert scores[contender["chosen"]["lr"]] == best[0], label
+        best = max(row["short"] or 0 for row in contender["tried"])
+        for row in contender["tried"]:
+            assert (row["full"] is not None) == ((row["short"] or 0) >= best - 0.01), label
+        chosen = max(contender["tried"], key=lambda row: row["full"] or 0)
+        assert contender["chosen"] == {"lr": chosen["lr"]}
         assert [run["seed"] for run in contender["runs"]] == [0, 1]
         assert all(len(run["curve"]) == 3 for run in contender["runs"])
-    assert found["GD"]["tried"][1] == {"lr": 1e30, "validation": None}
+    assert found["GD"]["tried"][1] == {"lr": 1e30, "short": None, "full": None}
     assert found["GD"]["chosen"] == {"lr": 0.1}
+
+
+def test_who_is_nearly_best_in_short_runs_gets_a_full_one(stored, monkeypatch):
+    """The second setting is behind by a little, and ahead in the end; the third never is."""
+    three = (*RATES, {"lr": 0.1})
+    scores = {(1e-3, 2): 0.7, (0.02, 2): 0.695, (0.1, 2): 0.6, (1e-3, 3): 0.71, (0.02, 3): 0.72}
+
+    def train(run, directory, device):
+        curve = [{"validation_accuracy": scores.get((run.lr, run.epochs), 0.9)}]
+        return {"curve": curve, "best": curve[0]}
+
+    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "score_on_test", lambda run, directory, device: {})
+    only = replace(STUDY.contenders[0], tried=three)
+    study = replace(STUDY, contenders=(only,), inspect=lambda run, directory, device: {})
+    found = conduct(study, stored / "runs", workers=1)["Adam"]
+    assert found["chosen"] == {"lr": 0.02}
+    assert [row["full"] for row in found["tried"]] == [0.71, 0.72, None]
 
 
 def test_only_reported_runs_see_the_test_part(found, stored):
@@ -66,7 +88,8 @@ def test_only_reported_runs_see_the_test_part(found, stored):
         for run in STUDY.runs(one, STUDY.seeds, **found[one.label]["chosen"])
     ]
     assert tested == {run_directory(run, stored / "runs") for run in reported}
-    assert len(list(stored.glob("runs/*/outcome.json"))) == 4 + 4
+    full = sum(row["full"] is not None for one in found.values() for row in one["tried"])
+    assert len(list(stored.glob("runs/*/outcome.json"))) == 4 + full + 4
 
 
 def test_weights_are_those_at_the_end(found, stored):
@@ -110,7 +133,7 @@ def test_unequal_budgets_are_refused():
 def test_the_books_studies_can_be_planned(name):
     study = STUDIES[name]
     runs = planned(study)
-    tuning = [run for one in study.contenders for run in study.tuning_runs(one)]
+    tuning = [run for one in study.contenders for run in study.trials(one)]
     assert len(runs) == len(tuning) + len(study.contenders) * len(study.seeds)
     assert {run.seed for run in tuning}.isdisjoint(study.seeds)
 
