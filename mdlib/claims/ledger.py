@@ -32,7 +32,8 @@ class Claim:
     statement : str
         The claim in a sentence.
     presets : mapping
-        For each of `PRESETS` the keywords that its function gets.
+        For each of `PRESETS` the keywords that its function gets; empty for a claim that reads what
+        an experiment recorded, and so costs nothing and knows one preset only.
     """
 
     key: str
@@ -41,6 +42,11 @@ class Claim:
     statement: str
     presets: Mapping[str, Mapping[str, Any]]
     measure: Callable[..., Iterator[Measured]]
+
+    @property
+    def reads(self) -> bool:
+        """Whether it reads a record instead of running anything."""
+        return not any(self.presets.values())
 
     @property
     def how(self) -> str:
@@ -72,14 +78,15 @@ def claim(
     chapter: int,
     place: str,
     statement: str,
-    quick: Mapping[str, Any],
-    paper: Mapping[str, Any],
+    quick: Mapping[str, Any] | None = None,
+    paper: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Iterator[Measured]]], Claim]:
     """Enter a function into the ledger. It yields one `Measured` for each number of the claim."""
 
     def enter(measure: Callable[..., Iterator[Measured]]) -> Claim:
         assert key not in CLAIMS, key
-        entered = Claim(key, chapter, place, statement, {"quick": quick, "paper": paper}, measure)
+        presets = {"quick": quick or {}, "paper": paper or {}}
+        entered = Claim(key, chapter, place, statement, presets, measure)
         CLAIMS[key] = entered
         return entered
 
@@ -128,6 +135,8 @@ def claims_of(chapter: int | None = None) -> list[Claim]:
 def recorded(chapter: int | None = None) -> Ledger:
     """Return the ledger at full protocol as it was recorded, of a chapter or of all.
 
+    Its provenance is that of the measured rows; claims that read a record of their own are read.
+
     Examples
     --------
     >>> from mdlib.claims import recorded
@@ -135,5 +144,8 @@ def recorded(chapter: int | None = None) -> Ledger:
     'paper'
     """
     stored = resources.files("mdlib").joinpath("recorded/ledger.json")
-    rows = Ledger.from_json(stored.read_text(encoding="utf-8"), CLAIMS)
-    return Ledger((r for r in rows if chapter in (None, r.claim.chapter)), rows.provenance)
+    measured = Ledger.from_json(stored.read_text(encoding="utf-8"), CLAIMS)
+    rows = [row for row in measured if chapter in (None, row.claim.chapter)]
+    provenance = measured.provenance if rows else {}
+    read = [row for entered in claims_of(chapter) if entered.reads for row in entered("paper")]
+    return Ledger(rows + read, provenance)

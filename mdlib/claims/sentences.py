@@ -21,8 +21,6 @@ Read = Callable[[], dict[str, Any]]
     chapter=12,
     place="this book",
     statement="On sentences, attention in one layer beats the mean word, for every p",
-    quick={},
-    paper={},
 )
 def sentences_attention(read: Read = recorded) -> Iterator[Measured]:
     """Differences in test accuracy from logistic regression on the mean word, in points.
@@ -39,8 +37,6 @@ def sentences_attention(read: Read = recorded) -> Iterator[Measured]:
     chapter=12,
     place="experiments: sentiment, here for one layer",
     statement="On sentences, one layer trained with p = 1.1 reads better than with p = 2",
-    quick={},
-    paper={},
 )
 def sentences_generalization(read: Read = recorded) -> Iterator[Measured]:
     """Difference in test accuracy, in points; the paper reports 1.5 to 2.3 for transformers."""
@@ -53,8 +49,6 @@ def sentences_generalization(read: Read = recorded) -> Iterator[Measured]:
     chapter=12,
     place="joint theorem; this book",
     statement="Trained until attention is sharp, W has the direction of the race SVM of its words",
-    quick={},
-    paper={},
 )
 def sentences_direction(read: Read = recorded) -> Iterator[Measured]:
     """Median divergence from the race SVM over small draws, and how the alternatives compare.

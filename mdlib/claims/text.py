@@ -34,8 +34,6 @@ def _more(
     chapter=13,
     place="experiments: sentiment",
     statement="On reviews, p = 1.1 reaches a higher test accuracy than p = 2 and than p = 3",
-    quick={},
-    paper={},
 )
 def text_generalization(read: Read = recorded) -> Iterator[Measured]:
     """Differences in test accuracy at the best validation epoch, in points.
@@ -56,8 +54,6 @@ def text_generalization(read: Read = recorded) -> Iterator[Measured]:
     chapter=13,
     place="this book",
     statement="On reviews, Adam reaches a higher test accuracy than mirror descent with p = 1.1",
-    quick={},
-    paper={},
 )
 def text_rivals(read: Read = recorded) -> Iterator[Measured]:
     """Differences in test accuracy at the best validation epoch, in points, at equal epochs."""
@@ -72,8 +68,6 @@ def text_rivals(read: Read = recorded) -> Iterator[Measured]:
     chapter=13,
     place="experiments: weights of the sentiment models",
     statement="p = 1.1 leaves more entries of W_Q, W_K and W_V near zero than p = 2",
-    quick={},
-    paper={},
 )
 def text_sparsity(read: Read = recorded) -> Iterator[Measured]:
     """Differences in the share of entries up to a hundredth of the largest, in points."""
@@ -89,8 +83,6 @@ def text_sparsity(read: Read = recorded) -> Iterator[Measured]:
     chapter=13,
     place="this book",
     statement="An l_1 penalty leaves more entries near zero than p = 1.1",
-    quick={},
-    paper={},
 )
 def text_penalty(read: Read = recorded) -> Iterator[Measured]:
     """Differences in the share of entries up to a hundredth of the largest, in points.
@@ -109,8 +101,6 @@ def text_penalty(read: Read = recorded) -> Iterator[Measured]:
     chapter=14,
     place="experiments: token selection",
     statement="With p = 1.1 the readout attends more to the word that decides than with p = 2",
-    quick={},
-    paper={},
 )
 def text_selection(read: Read = recorded) -> Iterator[Measured]:
     """Differences in the scaled attention of the marked word, and in its rank, 1 being the top.
@@ -132,8 +122,6 @@ def text_selection(read: Read = recorded) -> Iterator[Measured]:
     chapter=14,
     place="this book",
     statement="Without its most attended words the decision falls further than without any others",
-    quick={},
-    paper={},
 )
 def text_erasure(read: Read = recorded) -> Iterator[Measured]:
     """How far the logit moves towards the other class with four words erased, attended or random.

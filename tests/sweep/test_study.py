@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mdlib.experiments import study as module
-from mdlib.experiments.record import Record
+from mdlib.experiments.record import Record, recorded
 from mdlib.experiments.study import Contender, Study, conduct, planned
 from mdlib.experiments.weights import EDGES, attention_weights, describe_weights
 from mdlib.nn import TextClassifier
@@ -168,6 +168,16 @@ def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
     assert record.table().text in out
     assert record.provenance["command"].startswith("python -m mdlib.sentiment tiny")
     assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
+
+
+def test_the_shipped_record_is_of_the_books_study():
+    record = recorded("reviews")
+    assert record.setting == STUDIES["reviews"].setting
+    assert list(record.contenders) == [one.label for one in STUDIES["reviews"].contenders]
+    for one in STUDIES["reviews"].contenders:
+        assert len(record.runs(one.label)) == len(STUDIES["reviews"].seeds)
+        assert record.contenders[one.label]["chosen"] in one.tried
+    assert not record.provenance["commit"].endswith("-dirty")
 
 
 # ---- the weights --------------------------------------------------------------------------------
