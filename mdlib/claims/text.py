@@ -33,7 +33,8 @@ def _more(
     key="text-generalization",
     chapter=13,
     place="experiments: sentiment",
-    statement="On reviews, p = 1.1 reaches a higher test accuracy than p = 2 and than p = 3",
+    statement="On reviews, p = 1.1 reaches a higher test accuracy than p = 2 and than p = 3 "
+    "(the paper: by 1.5 to 2.3 and by 0.9 to 1.9 points)",
 )
 def text_generalization(read: Read = recorded) -> Iterator[Measured]:
     """Differences in test accuracy at the best validation epoch, in points.
@@ -100,7 +101,8 @@ def text_penalty(read: Read = recorded) -> Iterator[Measured]:
     key="text-selection",
     chapter=14,
     place="experiments: token selection",
-    statement="With p = 1.1 the readout attends more to the word that decides than with p = 2",
+    statement="With p = 1.1 the readout attends more to the word that decides than with p = 2 "
+    "(the paper: a score of 0.439 against 0.312)",
 )
 def text_selection(read: Read = recorded) -> Iterator[Measured]:
     """Differences in the scaled attention of the marked word, and in its rank, 1 being the top.
