@@ -26,6 +26,7 @@ from mdlib.claims.runs import starts
 from mdlib.experiments.record import Record
 from mdlib.path import attention_path
 from mdlib.potentials import Potential
+from mdlib.sentiment.published import PIVOT_SCORE, TEST_ACCURACY
 
 # Rows known not to hold, with any preset.
 _LOW = "95 % interval, low end"
@@ -476,6 +477,15 @@ def test_a_broken_tool_turns_the_row_red(key, broken):
 def test_it_was_the_broken_tool(key):
     """In the same small setting the sound tools give no red row."""
     assert not CLAIMS[key](**BROKEN[key][0]).failing
+
+
+def test_the_papers_numbers_in_the_statements_are_those_of_its_tables():
+    statement = CLAIMS["text-generalization"].statement
+    for rival in (2.0, 3.0):
+        gaps = [means[1.1][0] - means[rival][0] for means in TEST_ACCURACY.values()]
+        assert f"by {min(gaps):.1f} to {max(gaps):.1f}" in statement
+    scores = f"{PIVOT_SCORE[1.1]:.3f} against {PIVOT_SCORE[2.0]:.3f}"
+    assert scores in CLAIMS["text-selection"].statement
 
 
 # ---- the form -----------------------------------------------------------------------------------

@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
+from mdlib.claims.rows import Measured, more
 from mdlib.experiments.record import Record, recorded
 from mdlib.paired import paired_difference
 
 Read = Callable[[str], Record]
 # Steps as the paper has them, and normalised ones with momentum: how their contenders are called.
 _FORMS = {"plain": "p = {}", "momentum": "p = {}, momentum"}
-_HUNDREDTHS = 100
+_POINTS = 100  # in a share of 1
 
 
 def _more(
     record: Record, case: str, a: str, b: str, *keys: str | int, scale: float = 1
 ) -> Iterator[Measured]:
-    """Claim that a has more of something than b: in the mean, and surely so."""
-    found = paired_difference(record.values(a, *keys), record.values(b, *keys))
-    seeds = range(len(record.runs(a)))
-    yield Measured(f"{case}: mean", scale * found.mean, ">=", 0, seeds)
-    yield Measured(f"{case}: 95 % interval, low end", scale * found.low, ">=", 0, seeds)
+    """Claim that a has more of something than b."""
+    found = record.difference(a, b, *keys)
+    return more(case, scale * found.mean, scale * found.low, range(len(record.runs(a))))
 
 
 @claim(
@@ -47,7 +45,7 @@ def text_generalization(read: Read = recorded) -> Iterator[Measured]:
     for form, label in _FORMS.items():
         for p in (2, 3):
             case, rivals = f"{form}, over p = {p}, points", (label.format(1.1), label.format(p))
-            yield from _more(record, case, *rivals, "test", "best", "accuracy", scale=_HUNDREDTHS)
+            yield from _more(record, case, *rivals, "test", "best", "accuracy", scale=_POINTS)
 
 
 @claim(
@@ -61,7 +59,7 @@ def text_rivals(read: Read = recorded) -> Iterator[Measured]:
     record = read("reviews")
     for form, label in _FORMS.items():
         case, rivals = f"over p = 1.1, {form}, points", ("Adam", label.format(1.1))
-        yield from _more(record, case, *rivals, "test", "best", "accuracy", scale=_HUNDREDTHS)
+        yield from _more(record, case, *rivals, "test", "best", "accuracy", scale=_POINTS)
 
 
 @claim(
@@ -76,7 +74,7 @@ def text_sparsity(read: Read = recorded) -> Iterator[Measured]:
     for form, label in _FORMS.items():
         for kind in ("query", "key", "value"):
             case, rivals = f"{form}, {kind}, points", (label.format(1.1), label.format(2))
-            yield from _more(record, case, *rivals, "weights", kind, "small", scale=_HUNDREDTHS)
+            yield from _more(record, case, *rivals, "weights", kind, "small", scale=_POINTS)
 
 
 @claim(
@@ -94,7 +92,7 @@ def text_penalty(read: Read = recorded) -> Iterator[Measured]:
     for kind in ("query", "key", "value"):
         rivals = ("l_1 penalty", "p = 1.1, momentum")
         case = f"over p = 1.1, momentum, {kind}, points"
-        yield from _more(record, case, *rivals, "weights", kind, "small", scale=_HUNDREDTHS)
+        yield from _more(record, case, *rivals, "weights", kind, "small", scale=_POINTS)
 
 
 @claim(
@@ -139,6 +137,4 @@ def text_erasure(read: Read = recorded) -> Iterator[Measured]:
             for order in ("most attended", "random")
         }
         found = paired_difference(drop["most attended"], drop["random"])
-        seeds = range(len(size))
-        yield Measured(f"{label}: mean", found.mean, ">=", 0, seeds)
-        yield Measured(f"{label}: 95 % interval, low end", found.low, ">=", 0, seeds)
+        yield from more(label, found.mean, found.low, range(len(size)))
