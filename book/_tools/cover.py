@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from mdlib import AttentionProblem, LpPotential, MirrorDescent, attention_descent
-from mdlib.data.images import digit_pair, patch_corners, patch_tokens
+from mdlib.data.images import digit_pair
+from mdlib.data.patches import patch_corners, patch_tokens
 from mdlib.figures import STYLE, color
 
 STATIC = Path(__file__).parents[1] / "_static"

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from mdlib.data.images import digit_pair, patch_corners, patch_tokens
+from mdlib.data.images import digit_pair
+from mdlib.data.patches import patch_corners, patch_tokens
 
 
 def test_a_pair_holds_all_images_of_both_digits_with_their_labels():
