@@ -2,7 +2,7 @@
 
 from mdlib.attention import AttentionProblem
 from mdlib.checks import check_potential
-from mdlib.dynamics import JointTrajectory, Trajectory, attention_descent, joint_descent
+from mdlib.dynamics import attention_descent, joint_descent
 from mdlib.joint import JointPath, joint_path
 from mdlib.optim import MirrorDescent
 from mdlib.path import Path, attention_path
@@ -15,6 +15,7 @@ from mdlib.potentials import (
 )
 from mdlib.shrinkage import Shrinkage, margin_shrinkage
 from mdlib.svm import InfeasibleError, NotSolvedError, Solution, attention_svm, classifier_svm
+from mdlib.trajectory import JointTrajectory, Trajectory
 
 __version__ = "0.1.0"
 

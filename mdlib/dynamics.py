@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -16,55 +14,13 @@ from mdlib.losses import loss_named
 from mdlib.potentials import LpPotential, Potential
 from mdlib.shapes import one_axis
 from mdlib.steps import CompiledSteps, TorchSteps, Weight
+from mdlib.trajectory import JointTrajectory, Trajectory, recorded_steps
 
 _LONG_RUN = 5000  # steps from which a progress bar is worth its line
 _STRIDE = 500  # steps between two looks at the bar
 
 Exponent = float | Potential
 Rate = float | Callable[[int], float]
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """What a descent recorded. The first axis R runs over the recorded steps.
-
-    Attributes
-    ----------
-    steps : int tensor (R,)
-        Which steps; 0 is the start.
-    W : Tensor (R, ..., d, d)
-    risk : Tensor (R, ...)
-    attention : Tensor (R, ..., n, T)
-    log_time : Tensor (R, ...)
-        Logarithm of the time of the mirror flow: the sum of lr over the gradient's dual norm for
-        normalised steps, of lr for plain ones. It goes on where the time itself would overflow.
-    """
-
-    steps: Tensor
-    W: Tensor
-    risk: Tensor
-    attention: Tensor
-    log_time: Tensor
-
-    @property
-    def selected(self) -> Tensor:
-        """The most attended token of each input at the last recorded step, (..., n)."""
-        return self.attention[-1].argmax(-1)
-
-
-@dataclass(frozen=True)
-class JointTrajectory(Trajectory):
-    """What a joint descent recorded: a `Trajectory`, whose log_time is W's, and the decoder.
-
-    Attributes
-    ----------
-    v : Tensor (R, ..., d)
-    log_time_v : Tensor (R, ...)
-        The flow's time of v: with normalised steps the two weights have a clock each.
-    """
-
-    v: Tensor
-    log_time_v: Tensor
 
 
 @torch.no_grad()
@@ -245,7 +201,7 @@ def _descend(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     loss_named(loss)
-    keep = _recorded_steps(record, steps)
+    keep = recorded_steps(record, steps)
     engine = CompiledSteps if CompiledSteps.can(problem, W, v) else TorchSteps
     descent = engine(problem, W, v, loss, batch)
     rows, k = [], 0
@@ -270,8 +226,7 @@ def _snapshot(
             raise FloatingPointError(f"{name} is no longer finite by step {k}; take a smaller lr")
     at_W, at_v = W.value.view(*batch, *W.value.shape[1:]), v.value.view(*batch, -1)
     risk, attention = problem.risk(at_W, at_v, loss), problem.attention(at_W)
-    log_times = (weight.log_time.view(batch).clone() for weight in (W, v))
-    log_time_W, log_time_v = log_times
+    log_time_W, log_time_v = (weight.log_time.view(batch).clone() for weight in (W, v))
     return at_W.clone(), risk, attention, log_time_W, at_v.clone(), log_time_v
 
 
@@ -280,19 +235,6 @@ def _rate(lr: Rate, k: int) -> float:
     if not (math.isfinite(eta) and eta > 0):
         raise ValueError(f"lr must be finite and positive, got {eta} for step {k}")
     return float(eta)
-
-
-def _recorded_steps(record: int | Sequence[int], steps: int) -> list[int]:
-    if isinstance(record, int | np.integer):
-        record = int(record)
-        if record < 2:
-            raise ValueError(f"record must be at least 2 steps, got {record}")
-        spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)
-        return sorted({0, *spaced.round().long().tolist()})
-    given = list(record) if isinstance(record, Iterable) else [record]
-    if not given or min(given) < 0 or max(given) > steps or any(k != int(k) for k in given):
-        raise ValueError(f"record must name steps within 0..{steps}, got {given}")
-    return sorted(set(map(int, given)))
 
 
 def _silent(progress: bool | None, steps: int) -> bool | None:

@@ -11,9 +11,10 @@ from mdlib.attention import AttentionProblem
 from mdlib.claims.ledger import claim
 from mdlib.claims.rows import Measured
 from mdlib.claims.runs import STEPS, Svm, planted, references, to_svms
-from mdlib.dynamics import JointTrajectory, joint_descent
+from mdlib.dynamics import joint_descent
 from mdlib.potentials import LpPotential, directional_divergence
 from mdlib.svm import Solution, attention_svm
+from mdlib.trajectory import JointTrajectory
 
 Descent = Callable[..., JointTrajectory]  # takes the arguments of `mdlib.joint_descent`
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
-from mdlib.dynamics import JointTrajectory, Trajectory
 from mdlib.joint import JointPath
 from mdlib.potentials import directional_divergence
 from mdlib.svm import Solution, classifier_svm
+from mdlib.trajectory import JointTrajectory, Trajectory
 
 # Any function that takes the arguments of `mdlib.attention_descent`, or of `mdlib.attention_svm`.
 Descent = Callable[..., Trajectory]
