@@ -4,7 +4,8 @@ Settings are tried in short runs; those that are nearly as good there as the bes
 length, for what is ahead early may not be ahead in the end.
 
 What is found is all there is to know: every setting that was tried, every learning curve, and what
-the trained networks are like inside. `mdlib.sentiment.studies` has the book's own of text.
+the trained networks are like inside. The book's own are in `mdlib.sentiment.studies` and
+`mdlib.vision.studies`; `mdlib.experiments.command` conducts one from the command line.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Contender:
     label: str
     settings: Settings
     tried: tuple[Settings, ...]
+
+
+def rates(*values: float) -> tuple[Settings, ...]:
+    """Return the settings that try these learning rates."""
+    return tuple({"lr": value} for value in values)
 
 
 @dataclass(frozen=True)

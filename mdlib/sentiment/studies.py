@@ -11,17 +11,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mdlib.experiments.study import Contender, Settings, Study
+from mdlib.experiments.study import Contender, Study, rates
 from mdlib.sentiment.inspection import inspect
 from mdlib.sentiment.run import SentimentRun
 
 _PLAIN = {"momentum": 0.0, "normalize": False}
-
-
-def _rates(*values: float, **fixed: Any) -> tuple[Settings, ...]:
-    return tuple({"lr": value, **fixed} for value in values)
 
 
 REVIEWS = Study(
@@ -38,18 +32,18 @@ REVIEWS = Study(
         "warmup": 200,
     },
     contenders=(
-        Contender("p = 1.1", {"p": 1.1, **_PLAIN}, _rates(0.25, 0.5, 1.0, 2.0)),
-        Contender("p = 2", {"p": 2.0, **_PLAIN}, _rates(0.5, 1.0, 2.0, 4.0)),
-        Contender("p = 3", {"p": 3.0, **_PLAIN}, _rates(0.01, 0.03, 0.1, 0.3)),
-        Contender("p = 1.1, momentum", {"p": 1.1}, _rates(5e-4, 1e-3, 2e-3, 3e-3)),
-        Contender("p = 2, momentum", {"p": 2.0}, _rates(5e-3, 1e-2, 2e-2, 4e-2)),
-        Contender("p = 3, momentum", {"p": 3.0}, _rates(5e-4, 1e-3, 3e-3, 1e-2)),
-        Contender("SGD, momentum", {"optimizer": "sgd"}, _rates(0.0125, 0.025, 0.05, 0.1)),
+        Contender("p = 1.1", {"p": 1.1, **_PLAIN}, rates(0.25, 0.5, 1.0, 2.0)),
+        Contender("p = 2", {"p": 2.0, **_PLAIN}, rates(0.5, 1.0, 2.0, 4.0)),
+        Contender("p = 3", {"p": 3.0, **_PLAIN}, rates(0.01, 0.03, 0.1, 0.3)),
+        Contender("p = 1.1, momentum", {"p": 1.1}, rates(5e-4, 1e-3, 2e-3, 3e-3)),
+        Contender("p = 2, momentum", {"p": 2.0}, rates(5e-3, 1e-2, 2e-2, 4e-2)),
+        Contender("p = 3, momentum", {"p": 3.0}, rates(5e-4, 1e-3, 3e-3, 1e-2)),
+        Contender("SGD, momentum", {"optimizer": "sgd"}, rates(0.0125, 0.025, 0.05, 0.1)),
         # By validation alone the smallest penalty would be chosen, and nothing would be zero.
         Contender(
-            "l_1 penalty", {"optimizer": "l1", "penalty": 1e-3}, _rates(0.0125, 0.025, 0.05, 0.1)
+            "l_1 penalty", {"optimizer": "l1", "penalty": 1e-3}, rates(0.0125, 0.025, 0.05, 0.1)
         ),
-        Contender("Adam", {"optimizer": "adam"}, _rates(1e-3, 2e-3, 4e-3, 8e-3)),
+        Contender("Adam", {"optimizer": "adam"}, rates(1e-3, 2e-3, 4e-3, 8e-3)),
     ),
     short=6,
 )
@@ -60,7 +54,7 @@ PAPER = Study(
     preset="paper",
     changes={},
     contenders=tuple(
-        Contender(f"p = {p:g}, {layers} layers", {"p": p, "layers": layers}, _rates(lr))
+        Contender(f"p = {p:g}, {layers} layers", {"p": p, "layers": layers}, rates(lr))
         for layers in (3, 4, 6)
         for p, lr in ((1.1, 1e-3), (2.0, 1e-3), (3.0, 1e-5))
     ),

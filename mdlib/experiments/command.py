@@ -1,0 +1,81 @@
+"""The command line that conducts a study: ``python -m mdlib.sentiment``, ``... mdlib.vision``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mdlib import provenance
+from mdlib.atomic import whole_file
+from mdlib.cost import costs
+from mdlib.experiments.record import Record
+from mdlib.experiments.study import Study, conduct, planned
+from mdlib.experiments.training import prepare
+
+_PROMISE = """\
+Every contender tries equally many settings on the validation part; the test part is seen once, by
+the runs with the settings that were best. Stopped at any moment, the same command goes on.
+"""
+
+
+def run(
+    program: str, studies: Mapping[str, Study], packages: Sequence[str], arguments: Sequence[str]
+) -> int:
+    """Conduct one of the studies, print its table, and record all of it when asked.
+
+    Parameters
+    ----------
+    program : str
+        How it is called, ``"python -m mdlib.sentiment"``.
+    studies : mapping
+        By name.
+    packages : sequence of str
+        Whose versions are recorded.
+    arguments : sequence of str
+        Of the command line.
+
+    Returns
+    -------
+    int
+        0, the exit status.
+    """
+    options = _parser(program, studies).parse_args(arguments)
+    study, started = studies[options.name], time.time()
+    if options.dry_run:
+        print(costs(planned(study), options.device))
+        return 0
+    if options.scheduler is None:
+        prepare(planned(study))
+    where = {"workers": options.workers, "scheduler": options.scheduler}
+    found = conduct(study, options.folder, options.device, **where)
+    came = provenance.collect(f"{program} {shlex.join(arguments)}", started, *packages)
+    record = Record(came, study.setting, found)
+    if options.record:
+        with whole_file(options.record) as file:
+            file.write(record.to_json().encode())
+    print(record.table().text)
+    return 0
+
+
+def _parser(program: str, studies: Mapping[str, Study]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=f"Conduct a study: {program} {next(iter(studies))} --record PATH\n\n{_PROMISE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "name", choices=studies, metavar="STUDY", help=f"one of {', '.join(studies)}"
+    )
+    parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
+    parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="processes at a time (default: a core each)")
+    where.add_argument("--scheduler", help="address of a Dask scheduler, to use its workers")
+    parser.add_argument("--record", type=Path, help="write everything here, as JSON")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the cost, timed on a few real steps"
+    )
+    return parser
