@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -108,6 +108,42 @@ def pruning_curve(
         scores = evaluate(pruned, data, batch_size)
         rows.append({"fraction": fraction, **scores, "bytes": stored_size(pruned)})
     return rows
+
+
+def prunable(curve: Sequence[Mapping[str, Any]], loss: float = 0.01) -> float:
+    """Return the fraction of weights that can go before more accuracy than this is lost.
+
+    Between two fractions of the curve accuracy is taken to be linear; what comes after it has been
+    lost once does not count.
+
+    Parameters
+    ----------
+    curve : sequence of mappings
+        As `pruning_curve` returns it: ascending, from fraction 0 on.
+    loss : float
+        Of accuracy, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the curve does not begin with the whole model, or does not ascend.
+
+    Examples
+    --------
+    >>> accuracies = {0.0: 0.9, 0.5: 0.895, 0.9: 0.795}
+    >>> curve = [{"fraction": f, "accuracy": a} for f, a in accuracies.items()]
+    >>> round(prunable(curve, loss=0.01), 3)
+    0.52
+    """
+    fractions = [float(row["fraction"]) for row in curve]
+    if fractions[:1] != [0.0] or fractions != sorted(set(fractions)):
+        raise ValueError(f"fractions must ascend from 0, got {fractions}")
+    spare: list[float] = [row["accuracy"] - curve[0]["accuracy"] + loss for row in curve]
+    for i in range(1, len(curve)):
+        if spare[i] < 0:
+            part = spare[i - 1] / (spare[i - 1] - spare[i])
+            return fractions[i - 1] + part * (fractions[i] - fractions[i - 1])
+    return fractions[-1]
 
 
 def stored_size(model: nn.Module) -> int:

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mdlib.nn import TextClassifier, VisionTransformer
-from mdlib.pruning import is_matrix, pack, prune, pruning_curve, stored_size, unpack
+from mdlib.pruning import is_matrix, pack, prunable, prune, pruning_curve, stored_size, unpack
 from mdlib.train import Arrays
 
 fractions = st.floats(0, 1)
@@ -185,3 +186,29 @@ def test_a_curve_falls_from_the_model_to_nothing():
         stored_size(prune(model, fraction)) for fraction in (0, 0.3, 1)
     ]
     assert not model.training
+
+
+curves = st.lists(st.floats(0, 1), min_size=1, max_size=8).map(
+    lambda accuracies: [
+        {"fraction": i / 8, "accuracy": accuracy} for i, accuracy in enumerate(accuracies)
+    ]
+)
+
+
+@given(curve=curves, loss=st.floats(0, 1), more=st.floats(0, 1))
+def test_no_more_than_the_loss_is_lost_by_pruning_what_can_go(curve, loss, more):
+    """Against a slow twin that walks along the curve; and who may lose more can prune more."""
+    fractions, accuracies = ([row[key] for row in curve] for key in ("fraction", "accuracy"))
+    grid = np.linspace(0, fractions[-1], 2001)
+    lost = accuracies[0] - np.interp(grid, fractions, accuracies)
+    over = np.append(grid[lost > loss], fractions[-1])  # the first of them ends the walk
+    found = prunable(curve, loss)
+    assert found == pytest.approx(over[0], abs=1 / 2000)
+    assert prunable(curve, max(loss, more)) >= found
+
+
+def test_a_curve_that_does_not_begin_with_the_whole_model_is_refused():
+    row = {"fraction": 0.5, "accuracy": 1.0}
+    for curve in ([], [row], [{**row, "fraction": 0.0}, row, row]):
+        with pytest.raises(ValueError, match="must ascend from 0, got"):
+            prunable(curve)
