@@ -48,9 +48,9 @@ MNIST = Study(
     kind=VisionRun,
     inspect=inspect,
     preset="small",
-    changes={**_COMMON, "data": "mnist", "patch": 7, "epochs": 8},
+    changes={**_COMMON, "data": "mnist", "patch": 7, "epochs": 6},
     contenders=_CONTENDERS,
-    short=3,
+    short=2,
 )
 
 CIFAR = Study(
