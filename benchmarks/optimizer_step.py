@@ -25,6 +25,9 @@ def optimizers():
         make[f"MirrorDescent p={p}"] = lambda w, p=p: MirrorDescent(
             w, lr=1e-3, potential=LpPotential(p)
         )
+    make["MirrorDescent p=1.1, normalized"] = lambda w: MirrorDescent(
+        w, lr=1e-3, potential=LpPotential(1.1), normalize=True
+    )
     generator = torch.Generator().manual_seed(0)
     built = {}
     for name, build in make.items():
@@ -48,7 +51,7 @@ def main():
     print(f"{SIZE:,} float32 weights, {torch.get_num_threads()} threads, median of {ROUNDS}")
     for name, times in seconds.items():
         ratio = statistics.median(t / b for t, b in zip(times, base, strict=True))
-        print(f"{name:<24}{1e3 * statistics.median(times):8.1f} ms{ratio:8.1f} x")
+        print(f"{name:<32}{1e3 * statistics.median(times):8.1f} ms{ratio:8.1f} x")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.potentials import LpPotential, Potential
+from mdlib.powers import PIECE
 
 _STATE = {"dual", "momentum"}
-_PIECE = 1 << 17  # entries; a few float32 arrays of them fit in a core's cache
 
 
 Pieces = list[tuple[Tensor, ...]]
@@ -216,7 +216,7 @@ def _step(
     grad = grad.to(dual.dtype)
     if length is not None:
         largest, norm = length
-        grad = torch.where(largest == 0, grad, grad / largest / norm)
+        grad = (grad / largest).div_(norm)
     if momentum is not None:
         grad = momentum.mul_(group["momentum"]).add_(grad)
     if group["weight_decay"]:
@@ -226,9 +226,14 @@ def _step(
 
 
 def _length(grad: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
-    """The dual norm of a gradient in two factors; their product may leave the dtype's range."""
+    """The dual norm of a gradient in two factors; their product may leave the dtype's range.
+
+    Those of a zero gradient are 1, so that it stays zero.
+    """
     largest = grad.abs().amax() if grad.numel() else grad.new_zeros(())
-    return largest, potential.dual_norm(grad / largest)
+    largest = largest.masked_fill(largest == 0, 1)
+    norm = potential.dual_norm(grad / largest)
+    return largest, norm.masked_fill(norm == 0, 1)
 
 
 def _follow(param: Tensor, dual: Tensor, potential: Potential) -> None:
@@ -249,10 +254,10 @@ def _pieces(tensors: list[Tensor], separable: bool) -> Pieces:
 
     Every map reads and writes its entries several times; only an entrywise one may be cut.
     """
-    large = tensors[0].device.type == "cpu" and tensors[0].numel() > _PIECE
+    large = tensors[0].device.type == "cpu" and tensors[0].numel() > PIECE
     if not (large and separable and all(tensor.is_contiguous() for tensor in tensors)):
         return [tuple(tensors)]
-    return list(zip(*(torch.split(tensor.view(-1), _PIECE) for tensor in tensors), strict=True))
+    return list(zip(*(torch.split(tensor.view(-1), PIECE) for tensor in tensors), strict=True))
 
 
 def _dense(grad: Tensor) -> Tensor:

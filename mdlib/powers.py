@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mdlib.bregman import Dim, entrywise
 
+PIECE = 1 << 17  # entries; a few float32 arrays of them fit in a core's cache
+
 
 def signed_power(x: Tensor, e: float) -> Tensor:
     """sign(x)|x|^e, which at 0 keeps the sign of the zero."""
@@ -48,5 +50,15 @@ def _unit_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     if p in (1, 2, math.inf):
         norm: Tensor = torch.linalg.vector_norm(w, p, dim=dim, keepdim=keepdim)
         return norm
+    if _better_in_pieces(w) and dim is None:
+        sums = [power_(u.abs(), p).sum() for u in torch.split(w.view(-1), PIECE)]
+        total = torch.stack(sums).sum().view((1,) * w.ndim if keepdim else ())
+        return total.clamp_min(1).pow(1 / p)
     powers = entrywise(w, lambda u: power_(u.abs(), p), lambda u: p * signed_power(u, p - 1))
     return powers.sum(dim, keepdim).clamp_min(1).pow(1 / p)
+
+
+def _better_in_pieces(w: Tensor) -> bool:
+    """Whether a map that reads and writes its entries several times would leave the cache."""
+    large = w.device.type == "cpu" and w.numel() > PIECE
+    return large and w.is_contiguous() and not torch.is_grad_enabled()

@@ -415,6 +415,19 @@ def test_norms_of_axes_zeros_and_empty(psi):
     assert psi.norm(torch.empty(0)) == 0
 
 
+@pytest.mark.parametrize("p", [1.1, 1.5, 3])
+def test_a_large_array_has_the_norm_of_its_rows_norms(p):
+    """It is summed in pieces, where no gradient is asked for; the rows are no multiple of them."""
+    psi = LpPotential(p)
+    w = torch.randn(3, 65_537, dtype=torch.float64)
+    w[1] *= 1e200
+    expected = psi.norm(psi.norm(w, dim=1))
+    for array in (w, w.mT.contiguous().mT):
+        with torch.no_grad():
+            torch.testing.assert_close(psi.norm(array), expected, rtol=1e-13, atol=0)
+            assert psi.norm(array, keepdim=True).shape == (1, 1)
+
+
 # ---- directional divergence ---------------------------------------------------------------------
 
 
