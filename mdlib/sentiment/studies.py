@@ -51,7 +51,7 @@ LEARNED = Study(
     changes={
         **_MODEL,
         "dropout": 0.0,
-        "subset": 3_000,
+        "subset": 2_000,
         "epochs": 150,
         "warmup": 200,
         "stop_at_accuracy": 0.995,
