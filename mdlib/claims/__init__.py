@@ -6,13 +6,15 @@
     ('mirror-step', True)
 
 One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
-`optima` (9), `joint_path` (10), `joint_descent` (11), `sentences` (12), `text` (13 and 14); `runs`
-is what those up to 11 share, `rows` the form, `ledger` the list.
+`optima` (9), `joint_path` (10), `joint_descent` (11), `sentences` (12), `text` (13 and 14),
+`images` (15); `runs` is what those up to 11 share, `studies` what those from 13 on do, `rows` the
+form, `ledger` the list.
 ``python -m mdlib.claims`` prints all.
 """
 
 from mdlib.claims import (
     direction,
+    images,
     joint_descent,
     joint_path,
     margins,
@@ -33,6 +35,7 @@ __all__ = [
     "Row",
     "claim",
     "direction",
+    "images",
     "joint_descent",
     "joint_path",
     "ledger",

@@ -17,6 +17,7 @@ from mdlib.sentiment.run import SentimentRun
 from mdlib.sentiment.studies import STUDIES
 from mdlib.sentiment.training import load_model
 from mdlib.sweep import run_directory
+from mdlib.vision import studies as vision
 
 TINY = {
     "data": "imdb",
@@ -28,6 +29,11 @@ TINY = {
     "epochs": 3,
     "batch_size": 20,
     "subset": 60,
+}
+BOOKS = {
+    f"{kind} {name}": study
+    for kind, studies in {"text": STUDIES, "images": vision.STUDIES}.items()
+    for name, study in studies.items()
 }
 RATES = ({"lr": 1e-3}, {"lr": 0.02})
 STUDY = Study(
@@ -129,9 +135,9 @@ def test_unequal_budgets_are_refused():
         replace(STUDY, contenders=(STUDY.contenders[0], more))
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", BOOKS)
 def test_the_books_studies_can_be_planned(name):
-    study = STUDIES[name]
+    study = BOOKS[name]
     runs = planned(study)
     tuning = [run for one in study.contenders for run in study.trials(one)]
     assert len(runs) == len(tuning) + len(study.contenders) * len(study.seeds)
@@ -170,12 +176,13 @@ def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
     assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
 
 
-def test_the_shipped_record_is_of_the_books_study():
-    record = recorded("reviews")
-    assert record.setting == STUDIES["reviews"].setting
-    assert list(record.contenders) == [one.label for one in STUDIES["reviews"].contenders]
-    for one in STUDIES["reviews"].contenders:
-        assert len(record.runs(one.label)) == len(STUDIES["reviews"].seeds)
+@pytest.mark.parametrize("name", ["text reviews", "text learned", "images mnist", "images cifar"])
+def test_the_shipped_record_is_of_the_books_study(name):
+    record, study = recorded(name.split()[1]), BOOKS[name]
+    assert record.setting == study.setting
+    assert list(record.contenders) == [one.label for one in study.contenders]
+    for one in study.contenders:
+        assert len(record.runs(one.label)) == len(study.seeds)
         assert record.contenders[one.label]["chosen"] in one.tried
     assert not record.provenance["commit"].endswith("-dirty")
 

@@ -1,0 +1,19 @@
+"""What the claims about recorded studies share: a difference between two contenders, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mdlib.claims.rows import Measured, more
+from mdlib.experiments.record import Record
+
+Read = Callable[[str], Record]
+POINTS = 100  # in a share of 1
+
+
+def more_of(
+    record: Record, case: str, a: str, b: str, *keys: str | int, scale: float = 1
+) -> Iterator[Measured]:
+    """Claim that a has more of something than b, seed by seed."""
+    found = record.difference(a, b, *keys)
+    return more(case, scale * found.mean, scale * found.low, range(len(record.runs(a))))
