@@ -1,4 +1,4 @@
-"""One look for every figure: colours, style, and `show`, which puts a figure on the page.
+"""One look for every figure: colors, style, and `show`, which puts a figure on the page.
 
 A figure goes on the page as an HTML image with its own alternative text, because notebooks drop
 the alt text of plain images, and with its numbers behind a fold: readers can copy them, and a test
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,13 @@ GRAY = "#6f6a62"
 _SCALE = LinearSegmentedColormap.from_list(
     "p", ["#17104a", "#3c1f8f", "#7a2d9c", "#b32d6d", "#cf4436", "#c96a00", "#c97d00"]
 )
+
+_RIVALS = {
+    "SGD, momentum": (GRAY, "--"),
+    "l_1 penalty": (GRAY, ":"),
+    "Adam": (INK, "-."),
+    "AdamW": (INK, (0, (5, 1, 1, 1, 1, 1))),
+}
 
 # For plt.style.use(STYLE). The light background is opaque, so figures keep on a dark page. At the
 # book's column width of about 7 inches no letter is smaller than the text around the figure.
@@ -54,9 +62,9 @@ STYLE: dict[str, Any] = {
 
 
 def color(p: float) -> tuple[float, float, float, float]:
-    """Return the colour that stands for the exponent p in the whole book.
+    """Return the color that stands for the exponent p in the whole book.
 
-    An ordered, colour-blind-safe scale, dark for p near 1 and bright for large p, each colour with
+    An ordered, color-blind-safe scale, dark for p near 1 and bright for large p, each color with
     a contrast of at least 3 to the paper. p enters as 1 - 1/p, so that conjugate exponents lie
     mirrored about p = 2.
 
@@ -67,6 +75,32 @@ def color(p: float) -> tuple[float, float, float, float]:
     """
     red, green, blue, alpha = _SCALE(1 - 1 / p)
     return float(red), float(green), float(blue), float(alpha)
+
+
+def look(label: str) -> dict[str, Any]:
+    """Return the color and the line style of a contender, as keywords for ``ax.plot``.
+
+    The color says which p and the line which steps: solid for plain ones, dashed with momentum.
+    What is not mirror descent with an exponent is gray or black.
+
+    Raises
+    ------
+    ValueError
+        If the label is neither that of a rival nor begins as in "p = 1.1".
+
+    Examples
+    --------
+    >>> look("p = 1.1, momentum") == {"color": color(1.1), "linestyle": "--"}
+    True
+    """
+    if label in _RIVALS:
+        return dict(zip(("color", "linestyle"), _RIVALS[label], strict=True))
+    found = re.match(r"p = (\d+(?:\.\d+)?)(?:,|$)", label)
+    if found is None:
+        raise ValueError(
+            f"label must begin like 'p = 1.1' or be one of {', '.join(_RIVALS)}; got {label!r}"
+        )
+    return {"color": color(float(found[1])), "linestyle": "--" if "momentum" in label else "-"}
 
 
 @dataclass(frozen=True)
@@ -208,7 +242,7 @@ def _image(fig: Figure, alt: str, hidden: bool = False) -> str:
     raw, packed = io.BytesIO(), io.BytesIO()
     fig.savefig(raw, format="png", dpi=160)
     plt.close(fig)
-    # 256 colours are enough for a chart and a third of the size; notebooks carry every byte.
+    # 256 colors are enough for a chart and a third of the size; notebooks carry every byte.
     Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
         packed, "png", optimize=True
     )

@@ -4,11 +4,13 @@ import base64
 import io
 import json
 import math
+import re
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from mdlib import figures
@@ -202,7 +204,7 @@ def test_a_start_beyond_the_frames_is_refused(start):
     plt.close("all")
 
 
-# ---- colours ------------------------------------------------------------------------------------
+# ---- colors ------------------------------------------------------------------------------------
 
 
 def luminance(rgb):
@@ -216,8 +218,8 @@ def contrast(rgb, on=figures.PAPER):
     return (bright + 0.05) / (dark + 0.05)
 
 
-def test_colours_are_ordered_in_brightness():
-    """So the order of p is read in gray print and with any colour vision."""
+def test_colors_are_ordered_in_brightness():
+    """So the order of p is read in gray print and with any color vision."""
     brightness = [luminance(figures.color(p)) for p in PS]
     assert brightness == sorted(brightness)
     assert all(b > 1.04 * a for a, b in pairwise(brightness))
@@ -228,6 +230,39 @@ def test_colours_are_ordered_in_brightness():
 def test_lines_stand_out_from_the_paper(p):
     """WCAG 1.4.11 asks 3:1 of graphics, 1.4.3 asks 4.5:1 of text."""
     assert contrast(figures.color(p)) >= 3
+
+
+FORMS = ("p = {:g}", "p = {:g}, momentum")
+CONTENDERS = [form.format(p) for form in FORMS for p in (1.1, 1.5, 2, 3)]
+CONTENDERS += ["SGD, momentum", "l_1 penalty", "Adam", "AdamW"]
+
+
+def test_no_two_contenders_look_the_same():
+    looks = [figures.look(label) for label in CONTENDERS]
+    assert not [(a, b) for a, b in combinations(looks, 2) if a == b]
+    _, ax = plt.subplots()
+    for label, look in zip(CONTENDERS, looks, strict=True):
+        (line,) = ax.plot([0, 1], label=label, **look)
+        assert to_rgba(line.get_color()) == to_rgba(look["color"])
+    plt.close("all")
+
+
+@pytest.mark.parametrize("p", PS)
+def test_a_contender_has_the_color_of_its_p_whatever_its_steps(p):
+    plain, momentum, deep = (
+        figures.look(form.format(p)) for form in (*FORMS, "p = {:g}, 3 layers")
+    )
+    assert plain["color"] == momentum["color"] == figures.color(p)
+    assert plain["linestyle"] != momentum["linestyle"]
+    assert deep == plain
+
+
+@pytest.mark.parametrize("label", ["", "adam", "p=2", "p = ", "p = 2.", "p = two", "q = 2"])
+def test_a_contender_nobody_knows_is_refused(label):
+    with pytest.raises(
+        ValueError, match=re.escape(f"SGD, momentum, l_1 penalty, Adam, AdamW; got {label!r}")
+    ):
+        figures.look(label)
 
 
 @pytest.mark.parametrize("name", ["INK", "GRAY"])
