@@ -21,7 +21,8 @@ from mdlib.sentences.experiment import Plan, draw
 from mdlib.sentences.interval import crossed_difference
 from mdlib.sentences.margins import small_problems, standing
 from mdlib.sentences.training import correct, search, train
-from mdlib.sentences.words import hide, most_attended, one_word, other_tokens
+from mdlib.sentences.words import hide, one_word, other_tokens
+from mdlib.shares import most_attended
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,8 @@ def test_one_word_speaks_for_itself(problem, seed):
 
 def test_equal_shares_are_one_and_padding_counts_for_nothing(problem, sentences, vectors):
     words = [vectors.known(s.text) for s in sentences]
-    equal = problem.attention(torch.zeros(16, 16))
+    lengths = torch.tensor([len(text) for text in words])[:, None]
+    equal = problem.attention(torch.zeros(16, 16)) * lengths
     for word in most_attended(words, equal, count=1000, least=1):
         assert word.shares == pytest.approx(1, abs=1e-3)
     times = {word.text: word.times for word in most_attended(words, equal, count=1000, least=3)}

@@ -5,7 +5,7 @@
     ['1.1', '1.5', '2', '3', 'mean word']
 
 One file a theme: `training` (l_p-JointGD and its tuning), `baseline`, `interval` (of a difference),
-`words` (which it looks at), `margins` (where the weights go), `experiment` (all of it together).
+`words` (hidden, or alone), `margins` (where the weights go), `experiment` (all of it together).
 ``python -m mdlib.sentences --record PATH`` runs it.
 """
 

@@ -24,7 +24,8 @@ from mdlib.sentences.interval import crossed_difference
 from mdlib.sentences.margins import RATES as MARGIN_RATES
 from mdlib.sentences.margins import small_problems, standing
 from mdlib.sentences.training import Model, correct, search, train
-from mdlib.sentences.words import hide, most_attended, one_word, other_tokens
+from mdlib.sentences.words import hide, one_word, other_tokens
+from mdlib.shares import most_attended
 
 BASELINE = "mean word"
 DTYPE = torch.float32
@@ -166,6 +167,7 @@ def attention_on(
     """How sharp attention is, on which words it is, whether models agree, and some sentences."""
     problem = as_problem(test, vectors)
     words = [vectors.known(text) for text in test.texts]
+    lengths = torch.tensor([len(w) for w in words]).double()
     attention = {
         name: torch.stack([problem.attention(model.W) for model in same])
         for name, same in models.items()
@@ -175,12 +177,12 @@ def attention_on(
     middle = sorted(range(len(words)), key=lambda i: abs(len(words[i]) - 9))[:examples]
     return {
         "top share": {name: _by_seed(a.amax(-1)) for name, a in attention.items()},
-        "equal share": (1 / torch.tensor([len(w) for w in words]).double()).mean().item(),
+        "equal share": (1 / lengths).mean().item(),
         "large entries": {name: [_large(model.W) for model in models[name]] for name in attention},
         "agreement": {f"{a}, {b}": _agreement(tops, a, b) for a in tops for b in tops},
         "words": {
-            name: [list(w) for w in most_attended(words, a.mean(0), count=12, least=5)]
-            for name, a in attention.items()
+            name: [list(w) for w in most_attended(words, shares, count=12, least=5)]
+            for name, shares in ((n, a.mean(0) * lengths[:, None]) for n, a in attention.items())
         },
         "examples": [
             {

@@ -1,55 +1,12 @@
-"""Which words a model looks at, how hard, and whether its answer hangs on them."""
+"""Does the answer hang on a word? Hide it, or let it speak alone."""
 
 from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mdlib.attention import AttentionProblem
 from mdlib.sentences.training import Model
-
-
-class Word(NamedTuple):
-    """A word, its mean attention in equal shares, and how often it occurs."""
-
-    text: str
-    shares: float
-    times: int
-
-
-def most_attended(
-    sentences: Sequence[Sequence[str]], attention: Tensor, count: int = 10, least: int = 5
-) -> list[Word]:
-    """Return the words with the most attention on average, where they occur.
-
-    Parameters
-    ----------
-    sentences : sequence of sequence of str
-        The word of each token, as ``WordVectors.known`` gives them.
-    attention : Tensor (n, T)
-        In *equal shares*: 1 is what a word gets if all words of its sentence get the same.
-    count : int
-        Words to return.
-    least : int
-        How often a word must occur.
-
-    Examples
-    --------
-    >>> attention = torch.tensor([[0.1, 0.9], [0.5, 0.5]])
-    >>> most_attended([["so", "good"], ["so", "bad"]], attention, count=1, least=1)
-    [Word(text='good', shares=1.8, times=1)]
-    """
-    shares: dict[str, list[float]] = defaultdict(list)
-    for words, weights in zip(sentences, attention.tolist(), strict=True):
-        for word, weight in zip(words, weights, strict=False):
-            shares[word].append(weight * len(words))
-    found = [Word(w, sum(s) / len(s), len(s)) for w, s in shares.items() if len(s) >= least]
-    found = [Word(word.text, round(word.shares, 3), word.times) for word in found]
-    return sorted(found, key=lambda word: (-word.shares, word.text))[:count]
 
 
 def hide(problem: AttentionProblem, tokens: Tensor) -> AttentionProblem:

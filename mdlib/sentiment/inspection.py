@@ -8,12 +8,13 @@ from typing import Any
 from mdlib.data.encoded import load_encoded
 from mdlib.experiments.weights import describe_weights
 from mdlib.sentiment.erasure import choose_texts, erase
+from mdlib.sentiment.favorites import find_favorites
 from mdlib.sentiment.pivots import look_at_pivots
 from mdlib.sentiment.run import SentimentRun
 from mdlib.sentiment.training import choose_device, load_model, sequences
 
 COUNTS = (1, 2, 4, 8, 16)  # words to erase
-TEXTS = 500  # from which they are erased
+TEXTS = 500  # from which they are erased, and whose favorites are found
 
 
 def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> dict[str, Any]:
@@ -23,8 +24,8 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     -------
     dict
         ``weights``, of `describe_weights`, at the end of training; with the best weights
-        ``pivots``, of `look_at_pivots` with the sentences' scores alone, and ``erasure``, of
-        `erase` on the same 500 test texts for every run.
+        ``pivots``, of `look_at_pivots` with the sentences' scores alone, ``erasure``, of `erase`,
+        and ``favorites``, of `find_favorites`, both on the same 500 test texts for every run.
 
     Raises
     ------
@@ -42,4 +43,5 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
         "weights": describe_weights(last),
         "pivots": pivots,
         "erasure": erase(best, tokenizer, texts, COUNTS),
+        "favorites": find_favorites(best, tokenizer, texts),
     }

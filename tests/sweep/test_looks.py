@@ -2,21 +2,28 @@
 
 import copy
 import json
+import math
 import random
+from collections import Counter
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 import torch
 from torch import nn
 
+from mdlib.data.encoded import load_encoded
 from mdlib.data.pivot import GROUPS, load_pivot_words
-from mdlib.data.tokenizer import Tokenizer
+from mdlib.data.tokenizer import Tokenizer, split_words
 from mdlib.nn import TextClassifier
 from mdlib.sentiment import SentimentRun, load_model, train
 from mdlib.sentiment.attended import attend, number_words, read
 from mdlib.sentiment.erasure import ORDERS, choose_texts, erase
+from mdlib.sentiment.favorites import find_favorites, sentiment_words, spell
 from mdlib.sentiment.inspection import COUNTS, inspect
+from mdlib.sentiment.inspection import TEXTS as CHOSEN
 from mdlib.sentiment.pivots import look_at_pivots
+from mdlib.sentiment.texts import sequences
 from mdlib.train import Sequences
 
 SENTENCES = load_pivot_words(*GROUPS)
@@ -365,6 +372,128 @@ def test_texts_are_chosen_by_their_words_and_always_the_same():
         choose_texts(texts, PIECES, 99, 5)
 
 
+# ---- favorites ----------------------------------------------------------------------------------
+
+
+def favorites(model, tokenizer=WHOLE, **options):
+    return find_favorites(model, tokenizer, examples(tokenizer, 200)[1], **options)
+
+
+@pytest.mark.parametrize("tokenizer", [WHOLE, PIECES], ids=["whole", "pieces"])
+def test_uniform_attention_is_one_equal_share_for_every_word(tokenizer):
+    nothing = torch.zeros(len(tokenizer))
+    found = favorites(Bag(nothing, nothing), tokenizer, count=10_000, least=1)
+    assert len(found["words"]) > 100
+    assert [shares for _, shares, _ in found["words"]] == pytest.approx([1] * len(found["words"]))
+    assert [found["itself"], found["breadth"]] == pytest.approx([1, 1], abs=1e-5)
+    expected = {"shares": 1, "others": 1, "as rare": 1}
+    assert {k: found["marked"][k] for k in expected} == pytest.approx(expected, abs=1e-5)
+    if tokenizer is WHOLE:  # in pieces equal ones differ in their last digit
+        assert found["marked"]["ahead"] == 0.5
+
+
+@pytest.mark.parametrize("tokenizer", [WHOLE, PIECES], ids=["whole", "pieces"])
+def test_favorites_word_by_word(tokenizer):
+    """The slow twin: each reading by itself, the words as they are written."""
+    written, texts = examples(tokenizer)
+    model, marked = classifier(tokenizer), set(sorted(set(split_words(" ".join(TEXTS))))[::3])
+    found = find_favorites(model, tokenizer, texts, marked, count=10_000, least=3, batch_size=7)
+    shares, times, itself, breadth, ahead = {}, Counter(), [], [], []
+    for text, reading in zip(written, read(model, tokenizer, written), strict=True):
+        pieces = [w.tokens.stop - w.tokens.start for w in tokenizer.words(text)]
+        total, n = sum(share for _, share in reading.words), sum(pieces)
+        of = [s / total * n / k for (_, s), k in zip(reading.words, pieces, strict=True)]
+        words = [word.lower() for word, _ in reading.words]
+        for word, share in zip(words, of, strict=True):
+            shares.setdefault(word, []).append(share)
+        times.update(words)
+        itself.append(reading.itself * (n + 1))
+        entropy = (m * k / n * math.log(m) for m, k in zip(of, pieces, strict=True))
+        breadth.append(math.exp(-sum(entropy)))
+        others = [m for word, m in zip(words, of, strict=True) if word not in marked]
+        for word, m in zip(words, of, strict=True):
+            if word in marked:
+                ahead.append(sum(m > other for other in others) / len(others))
+    assert {(w, n) for w, _, n in found["words"]} == {(w, n) for w, n in times.items() if n >= 3}
+    for word, mean, _ in found["words"]:
+        assert mean == pytest.approx(fmean(shares[word]), abs=1e-3)
+    assert [found["itself"], found["breadth"]] == pytest.approx([fmean(itself), fmean(breadth)])
+    alike, sizes = [], []
+    for word in marked & set(times):
+        octave = math.floor(math.log2(times[word]))
+        near = [w for w in set(times) - marked if math.floor(math.log2(times[w])) == octave]
+        if near:
+            alike.append(fmean(m for w in near for m in shares[w]))
+            sizes.append(times[word])
+    assert found["marked"] == pytest.approx(
+        {
+            "times": sum(times[word] for word in marked),
+            "shares": fmean(m for word in marked & set(times) for m in shares[word]),
+            "others": fmean(m for word in set(times) - marked for m in shares[word]),
+            "as rare": sum(a * n for a, n in zip(alike, sizes, strict=True)) / sum(sizes),
+            "ahead": fmean(ahead),
+        },
+        rel=1e-4,
+    )
+
+
+def test_a_model_that_looks_at_pivots_has_them_for_favorites():
+    found = favorites(Bag(NOTHING, 4 * pivots().abs()), count=10_000, least=1)
+    favored = [word for word, shares, _ in found["words"] if shares > 1]
+    assert set(favored) == sentiment_words() & {word for word, *_ in found["words"]}
+    assert found["marked"]["ahead"] == 1
+    assert found["marked"]["shares"] > 5 > 1 > found["marked"]["as rare"]
+    averse = favorites(Bag(NOTHING, -4 * pivots().abs()))["marked"]
+    assert averse["ahead"] == 0
+    assert averse["shares"] < 0.1 < 1 < averse["others"]
+
+
+@pytest.mark.parametrize("chosen", [1, 3])
+def test_breadth_is_the_part_of_the_tokens_that_is_read(chosen):
+    texts = Sequences(WHOLE.encode(["The wonderful soup came from my sister"]), [1])
+    salience = weights_of(dict.fromkeys(["the", "soup", "sister"][:chosen], 60.0))
+    found = find_favorites(Bag(NOTHING, salience), WHOLE, texts)
+    assert found["breadth"] == pytest.approx(chosen / 7)
+
+
+def test_rarity_explains_no_difference():
+    """Who looks at rare words prefers pivots to the other words, but not to those as rare."""
+    _, texts = examples(count=200)
+    times = Counter(word for ids in texts.ids for word in spell(ids, WHOLE))
+    salience = weights_of({word: -(math.log2(n) // 1) for word, n in times.items()})
+    found = find_favorites(Bag(NOTHING, salience), WHOLE, texts)["marked"]
+    assert found["shares"] > 5 * found["others"]
+    assert found["as rare"] == pytest.approx(found["shares"], rel=0.3)
+
+
+def test_what_cls_keeps_does_not_matter_to_the_words():
+    salience = torch.randn(len(WHOLE), generator=torch.Generator().manual_seed(0)).double()
+    one = favorites(Bag(NOTHING, salience))
+    salience[2] = 9.0
+    selfish = favorites(Bag(NOTHING, salience))
+    assert selfish["itself"] > 5 * one["itself"]
+    assert selfish["marked"] == pytest.approx(one["marked"], rel=1e-3)
+    assert selfish["breadth"] == pytest.approx(one["breadth"], rel=1e-3)
+    salience[2] = 999.0  # all of it
+    assert favorites(Bag(NOTHING, salience))["marked"]["shares"] == 1
+
+
+def test_words_that_do_not_occur_have_no_mean():
+    found = favorites(random_bag(), marked={"zebra"})["marked"]
+    assert found == {"times": 0, "shares": None, "as rare": None, "ahead": None} | {
+        "others": found["others"]
+    }
+    assert found["others"] == pytest.approx(1)
+    with pytest.raises(ValueError, match="text 1 has no word"):
+        find_favorites(random_bag(), WHOLE, Sequences(WHOLE.encode([TEXTS[0], ""]), [0, 1]))
+
+
+def test_words_are_spelled_as_the_tokenizer_splits_them():
+    for text in TEXTS[::7]:
+        (ids,) = PIECES.encode([text])
+        assert spell(ids, PIECES) == split_words(text)
+
+
 # ---- a run --------------------------------------------------------------------------------------
 
 
@@ -383,5 +512,8 @@ def test_a_finished_run_is_measured_with_its_best_weights(stored):
     assert found["erasure"]["counts"] == list(COUNTS)
     assert 0 < found["erasure"]["texts"] <= 30
     assert found["erasure"]["words"] > max(COUNTS)
+    texts = sequences(run, load_encoded("imdb", 200, ["test"])[1]["test"])
+    texts = choose_texts(texts, tokenizer, max(COUNTS), CHOSEN)
+    assert found["favorites"] == find_favorites(model, tokenizer, texts)
     with pytest.raises(FileNotFoundError):
         inspect(replace(run, seed=1), stored / "other")

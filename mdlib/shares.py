@@ -1,0 +1,56 @@
+"""Which words get the most attention, in equal shares.
+
+1 is what a word gets if all words of its text get the same: so a word of a long text and one of a
+short text can be compared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Word(NamedTuple):
+    """A word, its mean attention in equal shares, and how often it occurs."""
+
+    text: str
+    shares: float
+    times: int
+
+
+def most_attended(
+    texts: Sequence[Sequence[str]], shares: Tensor, count: int = 10, least: int = 5
+) -> list[Word]:
+    """Return the words with the most attention on average, where they occur.
+
+    Parameters
+    ----------
+    texts : sequence of sequence of str
+        The words of each text.
+    shares : Tensor (n, T)
+        Their attention in equal shares; what is behind a text's words does not count.
+    count : int
+        Words to return.
+    least : int
+        How often a word must occur.
+
+    Examples
+    --------
+    >>> import torch
+    >>> shares = torch.tensor([[0.2, 1.8], [1.0, 1.0]])
+    >>> most_attended([["so", "good"], ["so", "bad"]], shares, count=1, least=1)
+    [Word(text='good', shares=1.8, times=1)]
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for words, row in zip(texts, shares.tolist(), strict=True):
+        for word, share in zip(words, row, strict=False):
+            found[word].append(share)
+    means = [
+        Word(word, round(sum(each) / len(each), 3), len(each))
+        for word, each in found.items()
+        if len(each) >= least
+    ]
+    return sorted(means, key=lambda word: (-word.shares, word.text))[:count]
