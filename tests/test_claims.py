@@ -40,6 +40,11 @@ KNOWN: set[tuple[str, str]] = {
         for group in ("template", "written")
         for measure in ("score", "ranks")
     ),
+    *(
+        ("text-selection-in-reviews", f"{case}: {end}")
+        for case in ("plain, log of shares", "momentum, order", "momentum, log of shares")
+        for end in ("mean", _LOW)
+    ),
 }
 
 
@@ -214,6 +219,7 @@ def study(level):
             "test": {which: {"accuracy": height} for which in ("best", "last")},
             "weights": {kind: {"small": height} for kind in ("query", "key", "value")},
             "pivots": {"template": group, "written": group},
+            "favorites": {"marked": {"shares": height, "ahead": height, "as rare": 0.1}},
             "erasure": {
                 "counts": [1, 2, 4],
                 "logit": 1.0,
@@ -485,13 +491,15 @@ BROKEN = {
     "text-sparsity": TEXT,
     "text-penalty": TEXT,
     "text-selection": TEXT,
+    "text-selection-in-reviews": TEXT,
+    "text-sentiment": ({"read": as_claimed}, {"less than others": {"read": less_than_others}}),
+    "text-erasure": ({"read": as_claimed}, {"less than others": {"read": less_than_others}}),
     "images-parity": (
         {"read": images_as_claimed},
         {"behind": {"read": images_behind}, "seeds disagree": {"read": images_unsure}},
     ),
     "images-sparsity": ({"read": images_as_claimed}, {"reversed": {"read": images_reversed}}),
     "images-pruning": ({"read": images_as_claimed}, {"reversed": {"read": images_reversed}}),
-    "text-erasure": ({"read": as_claimed}, {"less than others": {"read": less_than_others}}),
 }
 
 
