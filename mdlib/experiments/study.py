@@ -21,6 +21,7 @@ from mdlib.experiments.training import score_on_test, train
 from mdlib.sweep import Outcome, sweep
 
 Settings = Mapping[str, Any]
+_Execute = Callable[[list[TrainingRun], Callable[..., Any], str], list[Outcome]]
 _TUNING_SEED = 100  # none of those that are reported
 _NEARLY = 0.01  # of accuracy
 
@@ -141,8 +142,9 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     dict
         For each contender's label: ``tried``, its settings, each with its best validation accuracy
         in the ``short`` and in the ``full`` run, None where it diverged or was not made (empty if
-        there was no choice); ``chosen``, those that were best; ``runs``, one a seed, with what
-        `train`, `score_on_test` and the study's ``inspect`` return.
+        there was no choice); ``chosen``, the best of them; ``refused``, those that were better, but
+        with which a run that was to be reported diverged; ``runs``, one a seed, with what `train`,
+        `score_on_test` and the study's ``inspect`` return.
 
     Raises
     ------
@@ -153,6 +155,30 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
         return sweep(runs, partial(what, device=device), folder, record=record, **where)
 
+    found = list(zip(study.contenders, _tune(study, execute), strict=True))
+    ranked = {one.label: _ranked(one, tried) for one, tried in found}
+    refused, final, trained = _train_best(study, ranked, execute)
+    runs = [run for same in final.values() for run in same]
+    tested = _results(execute(runs, score_on_test, "test"))
+    inspected = _results(execute(runs, study.inspect, "inspection"))
+    return {
+        one.label: {
+            "settings": one.settings,
+            "tried": tried,
+            "refused": ranked[one.label][: refused[one.label]],
+            "chosen": ranked[one.label][refused[one.label]],
+            "runs": [
+                {"seed": run.seed, **trained[run], "test": tested[run], **inspected[run]}
+                for run in final[one.label]
+            ],
+        }
+        for one, tried in found
+    }
+
+
+def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
+    """For each contender its settings with what they reached in short and in full runs."""
+
     def validated(runs: list[TrainingRun]) -> dict[TrainingRun, float | None]:
         return {
             end.run: end.result["best"]["validation_accuracy"] if end.status == "finished" else None
@@ -160,32 +186,50 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
         }
 
     short = validated([run for one in study.contenders for run in study.trials(one)])
-    close = {
-        one.label: _nearly_best(one, [short[run] for run in study.trials(one)])
+    close = [
+        study.trial(one, settings)
         for one in study.contenders
-    }
-    full = validated([study.trial(one, s) for one in study.contenders for s in close[one.label]])
-    report: dict[str, Any] = {}
-    final: dict[str, list[TrainingRun]] = {}
-    for one in study.contenders:
-        scores = [full[study.trial(one, s)] or 0.0 for s in close[one.label]]
-        chosen = close[one.label][scores.index(max(scores))] if scores else one.tried[0]
-        tried = [
+        for settings in _nearly_best(one, [short[run] for run in study.trials(one)])
+    ]
+    full = validated(close)
+    return [
+        [
             {**settings, "short": short[run], "full": full.get(study.trial(one, settings))}
             for settings, run in zip(one.tried, study.trials(one), strict=False)
         ]
-        report[one.label] = {"settings": one.settings, "tried": tried, "chosen": chosen}
-        final[one.label] = study.runs(one, study.seeds, **chosen)
-    runs = [run for same in final.values() for run in same]
-    steps: list[tuple[Callable[..., Any], str]] = [(train, "outcome"), (score_on_test, "test")]
-    steps += [(study.inspect, "inspection")]
-    results = [_results(execute(runs, what, record)) for what, record in steps]
-    for label, same in final.items():
-        report[label]["runs"] = [
-            {"seed": run.seed, **results[0][run], "test": results[1][run], **results[2][run]}
-            for run in same
-        ]
-    return report
+        for one in study.contenders
+    ]
+
+
+def _train_best(
+    study: Study, ranked: Mapping[str, list[Settings]], execute: _Execute
+) -> tuple[dict[str, int], dict[str, list[TrainingRun]], dict[TrainingRun, Any]]:
+    """Train with the best settings, and with the next where a run diverged.
+
+    Returns how many settings of each contender were passed over so, the runs, and their results.
+    """
+    refused = dict.fromkeys(ranked, 0)
+    while True:
+        final = {
+            one.label: study.runs(one, study.seeds, **ranked[one.label][refused[one.label]])
+            for one in study.contenders
+        }
+        ends = execute([run for same in final.values() for run in same], train, "outcome")
+        diverged = {end.run for end in ends if end.status == "diverged"}
+        if not diverged:
+            return refused, final, _results(ends)
+        for label in (label for label, same in final.items() if diverged & set(same)):
+            refused[label] += 1
+            if refused[label] == len(ranked[label]):
+                raise RuntimeError(f"{label}: a run diverged with each of {ranked[label]}")
+
+
+def _ranked(contender: Contender, tried: list[dict[str, Any]]) -> list[Settings]:
+    """The settings from the best on, those tried at full length first; None is worst."""
+    if not tried:
+        return list(contender.tried)
+    scores = {i: (row["full"] or 0.0, row["short"] or 0.0) for i, row in enumerate(tried)}
+    return [contender.tried[i] for i in sorted(scores, key=lambda i: scores[i], reverse=True)]
 
 
 def _nearly_best(contender: Contender, found: list[float | None]) -> list[Settings]:

@@ -86,6 +86,27 @@ def test_who_is_nearly_best_in_short_runs_gets_a_full_one(stored, monkeypatch):
     assert [row["full"] for row in found["tried"]] == [0.71, 0.72, None]
 
 
+def test_a_setting_with_which_a_reported_run_diverges_is_passed_over(stored, monkeypatch):
+    """The best rate is lost with seed 1, so the next best is taken for all seeds alike."""
+    scores = {1e-3: 0.7, 0.02: 0.69, 0.1: 0.5}
+
+    def train(run, directory, device):
+        if run.lr == 1e-3 and run.seed == 1:
+            raise FloatingPointError("the loss is nan")
+        return {"best": {"validation_accuracy": scores[run.lr]}}
+
+    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "score_on_test", lambda run, directory, device: {})
+    only = replace(STUDY.contenders[0], tried=(*RATES, {"lr": 0.1}))
+    study = replace(STUDY, contenders=(only,), inspect=lambda run, directory, device: {})
+    found = conduct(study, stored / "runs", workers=1)["Adam"]
+    assert (found["chosen"], found["refused"]) == ({"lr": 0.02}, [{"lr": 1e-3}])
+    assert [run["seed"] for run in found["runs"]] == [0, 1]
+    unstable = replace(study, contenders=(replace(only, tried=RATES[:1]),))
+    with pytest.raises(RuntimeError, match="Adam: a run diverged with each of"):
+        conduct(unstable, stored / "runs", workers=1)
+
+
 def test_only_reported_runs_see_the_test_part(found, stored):
     tested = {path.parent for path in stored.glob("runs/*/test.json")}
     reported = [
