@@ -30,7 +30,7 @@ def colored_words(lines: Mapping[str, Sequence[tuple[str, float]]], *, caption: 
     Parameters
     ----------
     lines : mapping of label to words with their shares
-        The shares, in [0, 1], have one scale of colour in all lines: the largest of them is the
+        The shares, in [0, 1], have one scale of color in all lines: the largest of them is the
         darkest.
     caption : str
 

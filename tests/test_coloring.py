@@ -1,4 +1,4 @@
-"""Coloured sentences: every share is a number, too, and nothing in a word reaches the page raw."""
+"""Colored sentences: every share is a number, too, and nothing in a word reaches the page raw."""
 
 import re
 from html.parser import HTMLParser

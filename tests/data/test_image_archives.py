@@ -237,7 +237,7 @@ def compressed(tmp_path, monkeypatch):
     return pictures
 
 
-def test_jpeg_files_come_back_in_their_colours_and_places(compressed):
+def test_jpeg_files_come_back_in_their_colors_and_places(compressed):
     train, validation, test = load_cifar10("jpeg")
     assert (len(train), len(validation), len(test)) == (36, 4, 10)
     error = test.images.int() - torch.from_numpy(compressed["test"].copy()).permute(0, 3, 1, 2)

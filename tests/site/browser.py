@@ -57,7 +57,7 @@ class Visit:
 
 @contextmanager
 def launched(playwright, theme):
-    """Yield a fresh browser context of this colour scheme."""
+    """Yield a fresh browser context of this color scheme."""
     chromium = playwright.chromium.launch(executable_path=find(), args=FLAGS)
     try:
         yield chromium.new_context(color_scheme=theme, viewport={"width": 1440, "height": 900})

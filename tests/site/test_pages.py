@@ -191,13 +191,13 @@ def test_sliders_change_the_picture(visit):
 
 @every_page
 @pytest.mark.parametrize("width", WIDTHS)
-def test_accessible(visit, width):  # the last test of a page: it takes the colours out of the code
+def test_accessible(visit, width):  # the last test of a page: it takes the colors out of the code
     visit.resize(width)
-    # Thousands of coloured words, in the theme's high-contrast palette, would cost a minute.
+    # Thousands of colored words, in the theme's high-contrast palette, would cost a minute.
     visit.page.evaluate(
         "document.querySelectorAll('.highlight pre').forEach(p => p.textContent = p.textContent)"
     )
-    rules = {"color-contrast": {"enabled": width == max(WIDTHS)}}  # colours know no width
+    rules = {"color-contrast": {"enabled": width == max(WIDTHS)}}  # colors know no width
     options = {"resultTypes": ["violations"], "rules": rules}
     found = Axe().run(visit.page, options=options).response["violations"]
     assert [

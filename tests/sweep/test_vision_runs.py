@@ -67,7 +67,7 @@ def test_pixels_go_from_minus_one_to_one_and_stay_where_they_are():
 
 
 def test_resized_images_show_the_same():
-    """A ramp stays a ramp, in both directions, and colours stay apart."""
+    """A ramp stays a ramp, in both directions, and colors stay apart."""
     ramp = torch.arange(0, 256, 8, dtype=torch.uint8)
     image = torch.stack([ramp.expand(32, 32), ramp.expand(32, 32).T, torch.full((32, 32), 99)])
     data = ImageData("ramp", image[None], torch.tensor([0]), ("a",))
