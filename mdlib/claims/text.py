@@ -62,9 +62,8 @@ def text_learned(read: Read = recorded) -> Iterator[Measured]:
     All have the same training accuracy there, or nearly so: how fast they got there does not count.
     """
     record = read("learned")
-    for form, p in (("plain", 2), ("plain", 3), ("momentum", 2)):
-        label = _FORMS[form]
-        case, rivals = f"{form}, over p = {p}, points", (label.format(1.1), label.format(p))
+    for p in (2, 3):
+        case, rivals = f"over p = {p}, points", ("p = 1.1", f"p = {p}")
         yield from more_of(record, case, *rivals, "test", "last", "accuracy", scale=POINTS)
 
 

@@ -60,8 +60,6 @@ LEARNED = Study(
         Contender("p = 1.1", {"p": 1.1, **_PLAIN}, rates(0.1, 0.2, 0.4, 0.8)),
         Contender("p = 2", {"p": 2.0, **_PLAIN}, rates(0.1, 0.2, 0.4, 0.8)),
         Contender("p = 3", {"p": 3.0, **_PLAIN}, rates(0.01, 0.02, 0.04, 0.08)),
-        Contender("p = 1.1, momentum", {"p": 1.1}, rates(5e-4, 1e-3, 2e-3, 4e-3)),
-        Contender("p = 2, momentum", {"p": 2.0}, rates(5e-3, 1e-2, 2e-2, 4e-2)),
         Contender("Adam", {"optimizer": "adam"}, rates(2.5e-4, 5e-4, 1e-3, 2e-3)),
     ),
     short=50,
