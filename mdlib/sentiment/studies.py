@@ -52,7 +52,7 @@ LEARNED = Study(
         **_MODEL,
         "dropout": 0.0,
         "subset": 2_000,
-        "epochs": 150,
+        "epochs": 120,
         "warmup": 200,
         "stop_at_accuracy": 0.995,
     },
@@ -62,7 +62,7 @@ LEARNED = Study(
         Contender("p = 3", {"p": 3.0, **_PLAIN}, rates(0.01, 0.02, 0.04, 0.08)),
         Contender("Adam", {"optimizer": "adam"}, rates(2.5e-4, 5e-4, 1e-3, 2e-3)),
     ),
-    short=50,
+    short=30,
 )
 
 PAPER = Study(
