@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.potentials import LpPotential, Potential
-from mdlib.powers import PIECE
+from mdlib.powers import PIECE, is_large
 
 _STATE = {"dual", "momentum"}
 
@@ -254,8 +254,7 @@ def _pieces(tensors: list[Tensor], separable: bool) -> Pieces:
 
     Every map reads and writes its entries several times; only an entrywise one may be cut.
     """
-    large = tensors[0].device.type == "cpu" and tensors[0].numel() > PIECE
-    if not (large and separable and all(tensor.is_contiguous() for tensor in tensors)):
+    if not (separable and all(map(is_large, tensors))):
         return [tuple(tensors)]
     return list(zip(*(torch.split(tensor.view(-1), PIECE) for tensor in tensors), strict=True))
 

@@ -50,7 +50,7 @@ def _unit_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     if p in (1, 2, math.inf):
         norm: Tensor = torch.linalg.vector_norm(w, p, dim=dim, keepdim=keepdim)
         return norm
-    if _better_in_pieces(w) and dim is None:
+    if dim is None and is_large(w) and not torch.is_grad_enabled():
         sums = [power_(u.abs(), p).sum() for u in torch.split(w.view(-1), PIECE)]
         total = torch.stack(sums).sum().view((1,) * w.ndim if keepdim else ())
         return total.clamp_min(1).pow(1 / p)
@@ -58,7 +58,6 @@ def _unit_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     return powers.sum(dim, keepdim).clamp_min(1).pow(1 / p)
 
 
-def _better_in_pieces(w: Tensor) -> bool:
-    """Whether a map that reads and writes its entries several times would leave the cache."""
-    large = w.device.type == "cpu" and w.numel() > PIECE
-    return large and w.is_contiguous() and not torch.is_grad_enabled()
+def is_large(w: Tensor) -> bool:
+    """Whether a map that reads and writes w several times leaves the cache, and w may be cut."""
+    return w.device.type == "cpu" and w.numel() > PIECE and w.is_contiguous()

@@ -37,6 +37,11 @@ def most_attended(
     least : int
         How often a word must occur.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer shares than words.
+
     Examples
     --------
     >>> import torch
@@ -44,6 +49,9 @@ def most_attended(
     >>> most_attended([["so", "good"], ["so", "bad"]], shares, count=1, least=1)
     [Word(text='good', shares=1.8, times=1)]
     """
+    longest = max(map(len, texts), default=0)
+    if shares.ndim != 2 or shares.shape[1] < longest:
+        raise ValueError(f"shares must be (n, T), T at least {longest}; got {tuple(shares.shape)}")
     found: dict[str, list[float]] = defaultdict(list)
     for words, row in zip(texts, shares.tolist(), strict=True):
         for word, share in zip(words, row, strict=False):

@@ -216,6 +216,7 @@ def study(level):
         group = {"score": height, "rank": 1 - height}
         fall = [height] * 3
         return {
+            "curve": [{"accuracy": 1.0}],
             "test": {which: {"accuracy": height} for which in ("best", "last")},
             "weights": {kind: {"small": height} for kind in ("query", "key", "value")},
             "pivots": {"template": group, "written": group},
@@ -308,9 +309,8 @@ def images_as_claimed(name):
     for label, level in IMAGES.items():
         for run in record.runs(label):
             run["test"]["best"]["accuracy"] = 0.8
-            run["pruning"] = {
-                "model": [{"fraction": f, "accuracy": 0.8 - f * (1 - level)} for f in (0, 1)]
-            }
+            curve = [{"fraction": f, "accuracy": 0.8 - f * (1 - level)} for f in (0, 1)]
+            run["pruning"] = {"model": curve, "matrix": curve}
     return record
 
 

@@ -199,7 +199,7 @@ curves = st.lists(st.floats(0, 1), min_size=1, max_size=8).map(
 def test_no_more_than_the_loss_is_lost_by_pruning_what_can_go(curve, loss, more):
     """Against a slow twin that walks along the curve; and who may lose more can prune more."""
     fractions, accuracies = ([row[key] for row in curve] for key in ("fraction", "accuracy"))
-    grid = np.linspace(0, fractions[-1], 2001)
+    grid = np.union1d(np.linspace(0, fractions[-1], 2001), fractions)
     lost = accuracies[0] - np.interp(grid, fractions, accuracies)
     over = np.append(grid[lost > loss], fractions[-1])  # the first of them ends the walk
     found = prunable(curve, loss)

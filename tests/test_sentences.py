@@ -181,6 +181,8 @@ def test_equal_shares_are_one_and_padding_counts_for_nothing(problem, sentences,
     times = {word.text: word.times for word in most_attended(words, equal, count=1000, least=3)}
     assert min(times.values()) >= 3
     assert times["the"] == sum(text.count("the") for text in words)
+    with pytest.raises(ValueError, match=r"shares must be \(n, T\), T at least"):
+        most_attended(words, equal[:, :1])
 
 
 # -- margins ----------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from mdlib.experiments.record import Record
 
 Read = Callable[[str], Record]
 POINTS = 100  # in a share of 1
+# Steps as the paper has them, and normalised ones with momentum: how their contenders are called.
+FORMS = {"plain": "p = {}", "momentum": "p = {}, momentum"}
 
 
 def more_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,8 +41,11 @@ def run(
     int
         0, the exit status.
     """
-    options = _parser(program, studies).parse_args(arguments)
-    study, started = studies[options.name], time.time()
+    parser = _parser(program, studies)
+    options = parser.parse_args(arguments)
+    if options.record and not options.record.absolute().parent.is_dir():
+        parser.error(f"--record: there is no folder {options.record.parent}; make it first")
+    study = studies[options.name]
     if options.dry_run:
         print(costs(planned(study), options.device))
         return 0
@@ -51,7 +53,8 @@ def run(
         prepare(planned(study))
     where = {"workers": options.workers, "scheduler": options.scheduler}
     found = conduct(study, options.folder, options.device, **where)
-    came = provenance.collect(f"{program} {shlex.join(arguments)}", started, *packages)
+    # When it began is not known: runs may be older than this process.
+    came = provenance.collect(f"{program} {shlex.join(arguments)}", None, *packages)
     record = Record(came, study.setting, found)
     if options.record:
         with whole_file(options.record) as file:

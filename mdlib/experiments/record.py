@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from mdlib.figures import Shown, table
 from mdlib.paired import Difference, paired_difference
@@ -66,9 +68,10 @@ class Record:
         return torch.tensor(found, dtype=torch.float64)
 
     def curves(self, label: str, name: str) -> Tensor:
-        """Return a column of the learning curves, (seeds, epochs)."""
+        """Return a column of the learning curves, (seeds, epochs); nan where a run had stopped."""
         rows = [[line[name] for line in run["curve"]] for run in self.runs(label)]
-        return torch.tensor(rows, dtype=torch.float64)
+        curves = [torch.tensor(row, dtype=torch.float64) for row in rows]
+        return pad_sequence(curves, batch_first=True, padding_value=math.nan)
 
     def difference(self, a: str, b: str, *keys: str | int) -> Difference:
         """Return how much larger the values of a are than those of b, seed by seed."""
@@ -94,9 +97,10 @@ class Record:
     @property
     def origin(self) -> str:
         """Where and when it was recorded, in a sentence."""
-        at = self.provenance
+        at, runs = self.provenance, [run for label in self.contenders for run in self.runs(label)]
+        commits = sorted({run["commit"][:7] for run in runs})
         return (
-            f"Recorded {at['date']}, commit {at['commit'][:7]}, on {at['hardware']}; "
+            f"Recorded {at['date']}, runs of commit {', '.join(commits)}, on {at['hardware']}; "
             f"{len(self.runs(next(iter(self.contenders))))} seeds."
         )
 

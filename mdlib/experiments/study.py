@@ -57,7 +57,7 @@ class Study:
     Attributes
     ----------
     kind : class
-        Of the runs, such as `mdlib.sentiment.TrainingRun`.
+        Of the runs, such as `mdlib.sentiment.SentimentRun`.
     inspect : function
         Looks into a trained run, as `mdlib.sentiment.inspection.inspect` does.
     preset : str
@@ -140,11 +140,13 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     Returns
     -------
     dict
-        For each contender's label: ``tried``, its settings, each with its best validation accuracy
-        in the ``short`` and in the ``full`` run, None where it diverged or was not made (empty if
-        there was no choice); ``chosen``, the best of them; ``refused``, those that were better, but
-        with which a run that was to be reported diverged; ``runs``, one a seed, with what `train`,
-        `score_on_test` and the study's ``inspect`` return.
+        For each contender's label: ``settings``, what makes it this contender; ``tried``, its
+        choices, each with its best validation accuracy in the ``short`` and in the ``full`` run,
+        None where it diverged or was not made (empty if there was no choice); ``chosen``, the best
+        of them; ``refused``, those that were better, but with which a run that was to be reported
+        diverged; ``runs``, one a seed, with what `train`, `score_on_test` and the study's
+        ``inspect`` return, and the ``commit`` that it was trained at, which may be older than this
+        call.
 
     Raises
     ------
@@ -180,9 +182,10 @@ def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
     """For each contender its settings with what they reached in short and in full runs."""
 
     def validated(runs: list[TrainingRun]) -> dict[TrainingRun, float | None]:
+        ends = execute(runs, train, "outcome")
+        sound = _results([end for end in ends if end.status != "diverged"])
         return {
-            end.run: end.result["best"]["validation_accuracy"] if end.status == "finished" else None
-            for end in execute(runs, train, "outcome")
+            run: sound[run]["best"]["validation_accuracy"] if run in sound else None for run in runs
         }
 
     short = validated([run for one in study.contenders for run in study.trials(one)])
@@ -217,7 +220,12 @@ def _train_best(
         ends = execute([run for same in final.values() for run in same], train, "outcome")
         diverged = {end.run for end in ends if end.status == "diverged"}
         if not diverged:
-            return refused, final, _results(ends)
+            commits = {end.run: {"commit": end.provenance["commit"]} for end in ends}
+            return (
+                refused,
+                final,
+                {run: found | commits[run] for run, found in _results(ends).items()},
+            )
         for label in (label for label, same in final.items() if diverged & set(same)):
             refused[label] += 1
             if refused[label] == len(ranked[label]):
@@ -225,10 +233,14 @@ def _train_best(
 
 
 def _ranked(contender: Contender, tried: list[dict[str, Any]]) -> list[Settings]:
-    """The settings from the best on, those tried at full length first; None is worst."""
+    """The settings from the best on, those that did well at full length first."""
     if not tried:
         return list(contender.tried)
-    scores = {i: (row["full"] or 0.0, row["short"] or 0.0) for i, row in enumerate(tried)}
+    scores = {
+        i: (row["full"] or 0.0, row["short"])
+        for i, row in enumerate(tried)
+        if row["short"] is not None
+    }
     return [contender.tried[i] for i in sorted(scores, key=lambda i: scores[i], reverse=True)]
 
 

@@ -107,6 +107,19 @@ def test_a_setting_with_which_a_reported_run_diverges_is_passed_over(stored, mon
         conduct(unstable, stored / "runs", workers=1)
 
 
+def test_a_trial_that_fails_for_another_reason_is_no_setting_that_diverged(stored, monkeypatch):
+    """With one setting less to choose from the budgets would differ, and nobody would know."""
+
+    def train(run, directory, device):
+        if run.lr == 0.02:
+            raise OSError("no space left on device")
+        return {"best": {"validation_accuracy": 0.7}}
+
+    monkeypatch.setattr(module, "train", train)
+    with pytest.raises(RuntimeError, match="failed: OSError: no space left"):
+        conduct(STUDY, stored / "runs", workers=1)
+
+
 def test_only_reported_runs_see_the_test_part(found, stored):
     tested = {path.parent for path in stored.glob("runs/*/test.json")}
     reported = [
@@ -182,6 +195,21 @@ def test_a_record_survives_its_file_to_six_digits(found):
         record.runs("sgd")
 
 
+def test_curves_of_runs_that_stopped_earlier_end_with_nan():
+    runs = [{"curve": [{"loss": float(i)} for i in range(epochs)]} for epochs in (1, 3)]
+    curves = Record({}, {}, {"a": {"runs": runs}}).curves("a", "loss")
+    assert curves[1].tolist() == [0, 1, 2]
+    assert curves[0, 0] == 0
+    assert curves[0, 1:].isnan().all()
+
+
+def test_the_origin_names_every_commit_that_runs_were_trained_at():
+    origin = {"date": "2026-01-01", "commit": "f" * 40, "hardware": "a machine"}
+    runs = [{"commit": letter * 40} for letter in "baa"]
+    told = Record(origin, {}, {"x": {"runs": runs[:2]}, "y": {"runs": runs[2:]}}).origin
+    assert "runs of commit aaaaaaa, bbbbbbb, on a machine; 2 seeds" in told
+
+
 def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
     monkeypatch.setitem(STUDIES, "tiny", STUDY)
     path = stored / "tiny.json"
@@ -195,6 +223,14 @@ def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
     assert record.table().text in out
     assert record.provenance["command"].startswith("python -m mdlib.sentiment tiny")
     assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
+
+
+def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored, capsys):
+    arguments = ["paper", "--folder", str(stored / "runs"), "--record", str(stored / "no/x.json")]
+    with pytest.raises(SystemExit):
+        command.main(arguments)
+    assert f"there is no folder {stored / 'no'}; make it first" in capsys.readouterr().err
+    assert not (stored / "runs").exists()
 
 
 @pytest.mark.parametrize("name", ["text reviews", "text learned", "images mnist", "images cifar"])
