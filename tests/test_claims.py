@@ -41,6 +41,13 @@ KNOWN: set[tuple[str, str]] = {
         for measure in ("score", "ranks")
     ),
     *(
+        ("images-parity", f"{case}, points behind: {end}")
+        for case in ("MNIST, plain", "CIFAR-10 (JPEG), plain", "CIFAR-10 (JPEG), momentum")
+        for end in ("mean", "95 % interval, high end")
+    ),
+    ("images-sparsity", f"CIFAR-10 (JPEG), momentum, query, points: {_LOW}"),
+    ("images-pruning", f"MNIST, each matrix, plain, points: {_LOW}"),
+    *(
         ("text-selection-in-reviews", f"{case}: {end}")
         for case in ("plain, log of shares", "momentum, order", "momentum, log of shares")
         for end in ("mean", _LOW)
