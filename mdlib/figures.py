@@ -33,7 +33,7 @@ _RIVALS = {
     "SGD, momentum": (GRAY, "--"),
     "l_1 penalty": (GRAY, ":"),
     "Adam": (INK, "-."),
-    "AdamW": (INK, (0, (5, 1, 1, 1, 1, 1))),
+    "AdamW": (INK, "-"),
 }
 
 # For plt.style.use(STYLE). The light background is opaque, so figures keep on a dark page. At the
