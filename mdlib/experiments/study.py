@@ -151,7 +151,7 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     Raises
     ------
     RuntimeError
-        If a run to be reported did not finish, or no setting of a contender led to one that did.
+        If a run failed other than by diverging, or every setting of a contender diverged.
     """
 
     def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
@@ -159,7 +159,8 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
 
     found = list(zip(study.contenders, _tune(study, execute), strict=True))
     ranked = {one.label: _ranked(one, tried) for one, tried in found}
-    refused, final, trained = _train_best(study, ranked, execute)
+    refused, final, ends = _train_best(study, ranked, execute)
+    trained, commits = _results(ends), {end.run: end.provenance["commit"] for end in ends}
     runs = [run for same in final.values() for run in same]
     tested = _results(execute(runs, score_on_test, "test"))
     inspected = _results(execute(runs, study.inspect, "inspection"))
@@ -170,7 +171,10 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
             "refused": ranked[one.label][: refused[one.label]],
             "chosen": ranked[one.label][refused[one.label]],
             "runs": [
-                {"seed": run.seed, **trained[run], "test": tested[run], **inspected[run]}
+                {"seed": run.seed, "commit": commits[run]}
+                | trained[run]
+                | {"test": tested[run]}
+                | inspected[run]
                 for run in final[one.label]
             ],
         }
@@ -206,10 +210,10 @@ def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
 
 def _train_best(
     study: Study, ranked: Mapping[str, list[Settings]], execute: _Execute
-) -> tuple[dict[str, int], dict[str, list[TrainingRun]], dict[TrainingRun, Any]]:
+) -> tuple[dict[str, int], dict[str, list[TrainingRun]], list[Outcome]]:
     """Train with the best settings, and with the next where a run diverged.
 
-    Returns how many settings of each contender were passed over so, the runs, and their results.
+    Returns how many settings of each contender were passed over so, the runs, and how they ended.
     """
     refused = dict.fromkeys(ranked, 0)
     while True:
@@ -220,12 +224,7 @@ def _train_best(
         ends = execute([run for same in final.values() for run in same], train, "outcome")
         diverged = {end.run for end in ends if end.status == "diverged"}
         if not diverged:
-            commits = {end.run: {"commit": end.provenance["commit"]} for end in ends}
-            return (
-                refused,
-                final,
-                {run: found | commits[run] for run, found in _results(ends).items()},
-            )
+            return refused, final, ends
         for label in (label for label, same in final.items() if diverged & set(same)):
             refused[label] += 1
             if refused[label] == len(ranked[label]):

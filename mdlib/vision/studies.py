@@ -38,8 +38,7 @@ _CONTENDERS = (
     Contender("p = 1.1, momentum", {"p": 1.1}, rates(1e-3, 2e-3, 4e-3, 8e-3)),
     Contender("p = 1.5, momentum", {"p": 1.5}, rates(4e-3, 8e-3, 16e-3, 32e-3)),
     Contender("SGD, momentum", {"optimizer": "sgd"}, rates(0.03, 0.1, 0.3, 1.0)),
-    # By validation alone the smallest penalty would be chosen, and nothing would be zero: with 1e-4
-    # hardly an entry was. This is the one of the reviews.
+    # By validation alone the smallest penalty would be chosen; this is the one of the reviews.
     Contender("l_1 penalty", {"optimizer": "l1", "penalty": 1e-3}, rates(0.03, 0.1, 0.3, 1.0)),
     Contender("Adam", {"optimizer": "adam"}, rates(2e-3, 4e-3, 8e-3, 16e-3)),
     Contender("AdamW", {"optimizer": "adamw", "weight_decay": 0.1}, rates(2e-3, 4e-3, 8e-3, 16e-3)),
