@@ -24,6 +24,18 @@ class Difference(NamedTuple):
         """+1 or -1 where the interval lies on one side of 0, else 0: no difference is seen."""
         return (self.low > 0) - (self.high < 0)
 
+    @property
+    def points(self) -> str:
+        """A difference of shares, with its interval, in percentage points.
+
+        Examples
+        --------
+        >>> Difference(0.021, -0.002, 0.044, 0.06).points
+        '+2.1 (-0.2 to +4.4)'
+        """
+        mean, low, high = (100 * x for x in (self.mean, self.low, self.high))
+        return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
 
 def paired_difference(
     a: Sequence[float] | Tensor, b: Sequence[float] | Tensor, confidence: float = 0.95

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from mdlib.experiments.weights import ATTENTION_WEIGHTS
 from mdlib.figures import Shown, table
 from mdlib.paired import Difference, paired_difference
 
@@ -76,6 +77,21 @@ class Record:
     def difference(self, a: str, b: str, *keys: str | int) -> Difference:
         """Return how much larger the values of a are than those of b, seed by seed."""
         return paired_difference(self.values(a, *keys), self.values(b, *keys))
+
+    def sparsity(self, label: str, measure: str) -> Tensor:
+        """Return a measure of `mdlib.experiments.weights`, mean over W_Q, W_K and W_V, (seeds,)."""
+        each = [self.values(label, "weights", name, measure) for name in ATTENTION_WEIGHTS]
+        return torch.stack(each).mean(0)
+
+    def sparsity_table(self, caption: str = "") -> Shown:
+        """Return a line for each contender: how sparse its attention weights are at the end."""
+        labels = list(self.contenders)
+        columns = {"": labels}
+        for measure, name in {"zero": "zero, %", "small": "up to a hundredth, %"}.items():
+            columns[name] = [percent(self.sparsity(label, measure)) for label in labels]
+        hoyer = [self.sparsity(label, "hoyer") for label in labels]
+        columns["Hoyer"] = [f"{x.mean():.2f} ± {x.std():.2f}" for x in hoyer]
+        return table(columns, caption=caption or self.origin)
 
     def table(self, caption: str = "") -> Shown:
         """Return a line for each contender: what it chose, and its accuracies in per cent."""

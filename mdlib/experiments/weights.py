@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from mdlib.nn import SelfAttention
 
+ATTENTION_WEIGHTS = ("query", "key", "value")
+
 # Powers of ten of |w| between which entries are counted; what is smaller goes into the first bin.
 EDGES = [k / 4 for k in range(-40, 9)]
 
@@ -28,10 +30,9 @@ def attention_weights(model: nn.Module) -> dict[str, Tensor]:
         for module in model.modules()
         if isinstance(module, SelfAttention)
     ]
-    names = ("query", "key", "value")
     return {
         name: torch.cat([w.flatten() for w in parts])
-        for name, parts in zip(names, zip(*layers, strict=True), strict=True)
+        for name, parts in zip(ATTENTION_WEIGHTS, zip(*layers, strict=True), strict=True)
     }
 
 

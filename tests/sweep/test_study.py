@@ -195,6 +195,16 @@ def test_a_record_survives_its_file_to_six_digits(found):
         record.runs("sgd")
 
 
+def test_sparsity_is_the_mean_over_the_three_matrices():
+    sizes = {"query": 0.1, "key": 0.2, "value": 0.6}
+    weights = {name: dict.fromkeys(("zero", "small", "hoyer"), x) for name, x in sizes.items()}
+    runs = [{"weights": weights}, {"weights": dict.fromkeys(sizes, weights["query"])}]
+    record = Record({}, {}, {"a": {"runs": runs}})
+    assert record.sparsity("a", "small").tolist() == pytest.approx([0.3, 0.1])
+    assert "20.0 ± 14.1" in record.sparsity_table("x").text
+    assert "0.20 ± 0.14" in record.sparsity_table("x").text
+
+
 def test_curves_of_runs_that_stopped_earlier_end_with_nan():
     runs = [{"curve": [{"loss": float(i)} for i in range(epochs)]} for epochs in (1, 3)]
     curves = Record({}, {}, {"a": {"runs": runs}}).curves("a", "loss")
