@@ -45,7 +45,15 @@ def run(
     options = parser.parse_args(arguments)
     if options.record and not options.record.absolute().parent.is_dir():
         parser.error(f"--record: there is no folder {options.record.parent}; make it first")
-    study = studies[options.name]
+    study, before = studies[options.name], None
+    if options.only:
+        try:
+            study = study.only(options.only)
+            if options.record and options.record.exists():
+                before = Record.from_json(options.record.read_text(encoding="utf-8"))
+                before.updated(Record({}, study.setting, {}))  # refused now, not after hours
+        except ValueError as error:
+            parser.error(f"--only: {error}")
     if options.dry_run:
         print(costs(planned(study), options.device))
         return 0
@@ -56,6 +64,8 @@ def run(
     # When it began is not known: runs may be older than this process.
     came = provenance.collect(f"{program} {shlex.join(arguments)}", None, *packages)
     record = Record(came, study.setting, found)
+    if before is not None:
+        record = before.updated(record)
     if options.record:
         with whole_file(options.record) as file:
             file.write(record.to_json().encode())
@@ -78,6 +88,12 @@ def _parser(program: str, studies: Mapping[str, Study]) -> argparse.ArgumentPars
     where.add_argument("--workers", type=int, help="processes at a time (default: a core each)")
     where.add_argument("--scheduler", help="address of a Dask scheduler, to use its workers")
     parser.add_argument("--record", type=Path, help="write everything here, as JSON")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="CONTENDER",
+        help="this contender alone, or several such; the others stay as they are in --record PATH",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the cost, timed on a few real steps"
     )

@@ -110,6 +110,21 @@ class Record:
                 rows.setdefault(name, []).append(cell)
         return table(rows, caption=caption or self.origin)
 
+    def updated(self, newer: Record) -> Record:
+        """Return this record with the contenders that a newer one has, and its provenance.
+
+        Raises
+        ------
+        ValueError
+            If the two have other settings, so that their runs cannot be compared.
+        """
+        if self.setting != newer.setting:
+            raise ValueError(
+                f"recorded with {dict(self.setting)}, now {dict(newer.setting)}: conduct the study "
+                "again, with all contenders"
+            )
+        return Record(newer.provenance, newer.setting, {**self.contenders, **newer.contenders})
+
     @property
     def origin(self) -> str:
         """Where and when it was recorded, in a sentence."""

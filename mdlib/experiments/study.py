@@ -10,8 +10,8 @@ the trained networks are like inside. The book's own are in `mdlib.sentiment.stu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,19 @@ class Study:
         budgets = {one.label: len(one.tried) for one in self.contenders}
         if len(set(budgets.values())) != 1:
             raise ValueError(f"all contenders need equally many settings to try, got {budgets}")
+
+    def only(self, labels: Collection[str]) -> Study:
+        """Return the study of some of its contenders.
+
+        Raises
+        ------
+        ValueError
+            For a label that none of them has.
+        """
+        known = [one.label for one in self.contenders]
+        if unknown := sorted(set(labels) - set(known)):
+            raise ValueError(f"no contender {unknown[0]!r}; there are {', '.join(known)}")
+        return replace(self, contenders=tuple(o for o in self.contenders if o.label in labels))
 
     def runs(self, contender: Contender, seeds: range, **changes: Any) -> list[TrainingRun]:
         """Return the contender's runs with the changes, one a seed."""

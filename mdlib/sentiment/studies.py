@@ -32,12 +32,12 @@ REVIEWS = Study(
     changes={**_MODEL, "epochs": 15, "schedule": "cosine", "warmup": 200},
     contenders=(
         Contender("p = 1.1", {"p": 1.1, **_PLAIN}, rates(0.25, 0.5, 1.0, 2.0)),
-        Contender("p = 2", {"p": 2.0, **_PLAIN}, rates(0.5, 1.0, 2.0, 4.0)),
+        Contender("p = 2", {"p": 2.0, **_PLAIN}, rates(0.125, 0.25, 0.5, 1.0)),
         Contender("p = 3", {"p": 3.0, **_PLAIN}, rates(0.01, 0.03, 0.1, 0.3)),
         Contender("p = 1.1, momentum", {"p": 1.1}, rates(5e-4, 1e-3, 2e-3, 3e-3)),
         Contender("p = 2, momentum", {"p": 2.0}, rates(5e-3, 1e-2, 2e-2, 4e-2)),
-        Contender("p = 3, momentum", {"p": 3.0}, rates(5e-4, 1e-3, 3e-3, 1e-2)),
-        Contender("SGD, momentum", {"optimizer": "sgd"}, rates(0.0125, 0.025, 0.05, 0.1)),
+        Contender("p = 3, momentum", {"p": 3.0}, rates(3e-3, 1e-2, 2e-2, 4e-2)),
+        Contender("SGD, momentum", {"optimizer": "sgd"}, rates(0.05, 0.1, 0.2, 0.4)),
         # By validation alone the smallest penalty would be chosen, and nothing would be zero.
         Contender(
             "l_1 penalty", {"optimizer": "l1", "penalty": 1e-3}, rates(0.0125, 0.025, 0.05, 0.1)

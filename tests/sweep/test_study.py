@@ -235,6 +235,37 @@ def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
     assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
 
 
+def test_one_contender_is_conducted_again_and_the_others_stay(stored, monkeypatch):
+    path, folder = stored / "tiny.json", ["--folder", str(stored / "runs"), "--workers", "1"]
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    assert command.main(["tiny", *folder, "--record", str(path)]) == 0
+    before = Record.from_json(path.read_text())
+    other = replace(STUDY.contenders[1], tried=({"lr": 0.3}, {"lr": 0.2}))
+    changed = replace(STUDY, contenders=(STUDY.contenders[0], other))
+    monkeypatch.setitem(STUDIES, "tiny", changed)
+    assert command.main(["tiny", "--only", "GD", *folder, "--record", str(path)]) == 0
+    after = Record.from_json(path.read_text())
+    assert list(after.contenders) == ["Adam", "GD"]
+    assert after.contenders["Adam"] == before.contenders["Adam"]
+    assert {row["lr"] for row in after.contenders["GD"]["tried"]} == {0.3, 0.2}
+    assert "--only GD" in after.provenance["command"]
+
+
+def test_contenders_of_another_study_are_not_mixed_in(stored, monkeypatch, capsys):
+    path = stored / "tiny.json"
+    path.write_text(Record({}, {**STUDY.setting, "epochs": 99}, {}).to_json())
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    arguments = ["tiny", "--folder", str(stored / "runs"), "--record", str(path), "--only"]
+    for label, said in {
+        "GD": "'epochs': 99",
+        "SGD": "no contender 'SGD'; there are Adam, GD",
+    }.items():
+        with pytest.raises(SystemExit):
+            command.main([*arguments, label])
+        assert said in capsys.readouterr().err
+    assert not (stored / "runs").exists()
+
+
 def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored, capsys):
     arguments = ["paper", "--folder", str(stored / "runs"), "--record", str(stored / "no/x.json")]
     with pytest.raises(SystemExit):
@@ -243,7 +274,9 @@ def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored,
     assert not (stored / "runs").exists()
 
 
-@pytest.mark.parametrize("name", ["text reviews", "text learned", "images mnist", "images cifar"])
+@pytest.mark.parametrize(
+    "name", ["text reviews", "text learned", "text deeper", "images mnist", "images cifar"]
+)
 def test_the_shipped_record_is_of_the_books_study(name):
     record, study = recorded(name.split()[1]), BOOKS[name]
     assert record.setting == study.setting
