@@ -20,10 +20,13 @@ from mdlib import (
 )
 from mdlib.claims import CLAIMS, Ledger, Measured, Row, claim, ledger, recorded
 from mdlib.claims.__main__ import main
+from mdlib.claims.beside import beside_paper
 from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
 from mdlib.experiments.record import Record
+from mdlib.experiments.record import recorded as record_of
+from mdlib.experiments.weights import EDGES
 from mdlib.path import attention_path
 from mdlib.potentials import Potential
 from mdlib.sentiment.published import PIVOT_SCORE, TEST_ACCURACY
@@ -228,7 +231,10 @@ def study(level):
         return {
             "curve": [{"accuracy": 1.0}],
             "test": {which: {"accuracy": height} for which in ("best", "last")},
-            "weights": {kind: {"small": height} for kind in ("query", "key", "value")},
+            "weights": {
+                kind: {"small": height, "counts": [height, *[0.0] * (len(EDGES) - 3), 1 - height]}
+                for kind in ("query", "key", "value")
+            },
             "pivots": {"template": group, "written": group},
             "favorites": {"marked": {"shares": height, "ahead": height, "as rare": 0.1}},
             "erasure": {
@@ -254,7 +260,7 @@ LEVELS = {
 
 
 def as_claimed(name):
-    assert name in ("reviews", "learned")
+    assert name in ("reviews", "learned", "deeper")
     return study(LEVELS)
 
 
@@ -497,6 +503,7 @@ BROKEN = {
     ),
     "text-generalization": TEXT,
     "text-learned": TEXT,
+    "text-deeper": TEXT,
     "text-rivals": TEXT,
     "text-sparsity": TEXT,
     "text-penalty": TEXT,
@@ -544,6 +551,42 @@ def test_the_papers_numbers_in_the_statements_are_those_of_its_tables():
         assert f"by {min(gaps):.1f} to {max(gaps):.1f}" in statement
     scores = f"{PIVOT_SCORE[1.1]:.3f} against {PIVOT_SCORE[2.0]:.3f}"
     assert scores in CLAIMS["text-selection"].statement
+
+
+def by_row(read_text, read_images):
+    """What the table beside the paper says, by its first column."""
+
+    def read(name):
+        return (read_images if name in ("mnist", "cifar") else read_text)(name)
+
+    header, *lines = beside_paper(read).text.splitlines()
+    said = header.index("verdict")
+    return {line.split("  ")[0]: line[said:] for line in lines}
+
+
+def test_the_papers_numbers_stand_beside_ours():
+    rows = by_row(as_claimed, images_as_claimed)
+    assert {said for row, said in rows.items() if " over " in row} == {"so here"}
+    reverse = by_row(reversed_order, images_reversed)
+    assert {said for row, said in reverse.items() if " over " in row} == {"the reverse here"}
+    doubt = by_row(unsure, images_unsure)
+    assert {said for row, said in doubt.items() if "reviews" in row and " over " in row} == {
+        "no difference seen"
+    }
+    for read, verdict in {
+        images_as_claimed: "level to within a point",
+        images_behind: "behind",
+        images_unsure: "cannot tell",
+    }.items():
+        parity = [said for row, said in by_row(as_claimed, read).items() if "and Adam" in row]
+        assert parity == [verdict] * 4
+
+
+def test_every_number_that_the_paper_reports_is_there():
+    text = beside_paper(record_of).text
+    for row in TEST_ACCURACY.values():
+        assert all(f"{mean:.2f} ± {spread:.2f}" in text for mean, spread in row.values())
+    assert all(f"{score:.3f}" in text for score in PIVOT_SCORE.values())
 
 
 # ---- the form -----------------------------------------------------------------------------------

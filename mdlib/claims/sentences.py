@@ -48,7 +48,7 @@ def sentences_generalization(read: Read = recorded) -> Iterator[Measured]:
     key="sentences-direction",
     chapter=12,
     place="joint theorem; this book",
-    statement="Trained until attention is sharp, W has the direction of the race SVM of its words",
+    statement="Trained far beyond use, W has the direction of the race SVM of the words it selects",
 )
 def sentences_direction(read: Read = recorded) -> Iterator[Measured]:
     """Median divergence from the race SVM over small draws, and how the alternatives compare.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from mdlib.claims.rows import Measured, more
 from mdlib.experiments.record import Record
+from mdlib.paired import Difference, paired_difference
 
 Read = Callable[[str], Record]
 POINTS = 100  # in a share of 1
@@ -19,3 +20,14 @@ def more_of(
     """Claim that a has more of something than b, seed by seed."""
     found = record.difference(a, b, *keys)
     return more(case, scale * found.mean, scale * found.low, range(len(record.runs(a))))
+
+
+def more_tiny(record: Record, case: str, a: str, b: str) -> Iterator[Measured]:
+    """Claim that a leaves more entries of the attention weights below 0.01 than b, in points."""
+    found = more_below(record, a, b)
+    return more(case, POINTS * found.mean, POINTS * found.low, range(len(record.runs(a))))
+
+
+def more_below(record: Record, a: str, b: str) -> Difference:
+    """Compare the shares of entries of W_Q, W_K and W_V that are below 0.01."""
+    return paired_difference(record.sparsity(a, "tiny"), record.sparsity(b, "tiny"))

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mdlib.experiments.weights import ATTENTION_WEIGHTS
+from mdlib.experiments.weights import ATTENTION_WEIGHTS, EDGES
 from mdlib.figures import Shown, table
 from mdlib.paired import Difference, paired_difference
 
+TINY = 0.01  # a size of weights, one of the `EDGES`
 _DIGITS = 6  # significant ones kept of a number
 
 
@@ -79,16 +80,27 @@ class Record:
         return paired_difference(self.values(a, *keys), self.values(b, *keys))
 
     def sparsity(self, label: str, measure: str) -> Tensor:
-        """Return a measure of `mdlib.experiments.weights`, mean over W_Q, W_K and W_V, (seeds,)."""
-        each = [self.values(label, "weights", name, measure) for name in ATTENTION_WEIGHTS]
-        return torch.stack(each).mean(0)
+        """Return a measure of how sparse the attention weights are at the end, (seeds,).
+
+        The mean over W_Q, W_K and W_V of a measure of `mdlib.experiments.weights`, or for "tiny"
+        of the share of entries below `TINY`. That one does not grow where only the largest do.
+        """
+
+        def of(name: str) -> Tensor:
+            if measure != "tiny":
+                return self.values(label, "weights", name, measure)
+            counts = self.values(label, "weights", name, "counts")
+            return counts[:, : EDGES.index(math.log10(TINY))].sum(1) / counts.sum(1)
+
+        return torch.stack([of(name) for name in ATTENTION_WEIGHTS]).mean(0)
 
     def sparsity_table(self, caption: str = "") -> Shown:
         """Return a line for each contender: how sparse its attention weights are at the end."""
         labels = list(self.contenders)
         columns = {"": labels}
-        for measure, name in {"zero": "zero, %", "small": "up to a hundredth, %"}.items():
-            columns[name] = [percent(self.sparsity(label, measure)) for label in labels]
+        names = {"zero": "zero", "tiny": f"below {TINY:g}", "small": "below largest/100"}
+        for measure, name in names.items():
+            columns[f"{name}, %"] = [percent(self.sparsity(label, measure)) for label in labels]
         hoyer = [self.sparsity(label, "hoyer") for label in labels]
         columns["Hoyer"] = [f"{x.mean():.2f} ± {x.std():.2f}" for x in hoyer]
         return table(columns, caption=caption or self.origin)

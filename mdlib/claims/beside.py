@@ -1,0 +1,119 @@
+"""What the paper reports of text and images, each number beside ours and what our seeds say of it.
+
+The claims of `text` and `images` hold our numbers against bounds; here they stand beside theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mdlib.claims.images import SETS
+from mdlib.claims.studies import FORMS, POINTS, Read, more_below
+from mdlib.experiments.record import percent, recorded
+from mdlib.figures import Shown, table
+from mdlib.paired import Difference
+from mdlib.sentiment import published as text
+from mdlib.vision import published as images
+
+_SAID = {1: "so here", 0: "no difference seen", -1: "the reverse here"}
+_EXPONENTS = (1.1, 2.0, 3.0)
+
+
+class _Row(NamedTuple):
+    reported: str
+    paper: str
+    ours: str
+    verdict: str
+
+
+def beside_paper(read: Read = recorded) -> Shown:
+    """Return a table: what the paper reports, its number, ours, and what our seeds say.
+
+    Parameters
+    ----------
+    read : function
+        Returns the `Record` of a study's name.
+
+    Examples
+    --------
+    >>> print(beside_paper().text.splitlines()[0].split("  ")[0])
+    reported
+    """
+    rows = [*_accuracies(read), *_gaps(read), *_scores(read), *_weights(read), *_parity(read)]
+    columns = dict(zip(_Row._fields, zip(*rows, strict=True), strict=True))
+    return table(
+        columns,
+        caption="Mean ± standard deviation; of our differences, taken seed by seed, the mean and "
+        "its 95 % interval. Three numbers of the paper are of 3, 4 and 6 layers.",
+    )
+
+
+def _accuracies(read: Read) -> Iterator[_Row]:
+    for p in _EXPONENTS:
+        ours = percent(read("reviews").values(f"p = {p:g}", "test", "best", "accuracy"))
+        for layers, row in text.TEST_ACCURACY.items():
+            mean, spread = row[p]
+            what = f"reviews, {layers} layers, p = {p:g}, test accuracy, %"
+            yield _Row(what, f"{mean:.2f} ± {spread:.2f}", ours, "")
+
+
+def _gaps(read: Read) -> Iterator[_Row]:
+    plain, momentum = FORMS.values()
+    settings = {
+        "plain steps": ("reviews", plain, "best"),
+        "momentum": ("reviews", momentum, "best"),
+        "by heart": ("learned", plain, "last"),
+        "by heart, two layers, momentum": ("deeper", momentum, "last"),
+    }
+    for p in _EXPONENTS[1:]:
+        depths = text.TEST_ACCURACY.values()
+        theirs = ", ".join(f"{row[1.1][0] - row[p][0]:+.2f}" for row in depths)
+        for setting, (name, label, which) in settings.items():
+            rivals = (label.format(1.1), label.format(f"{p:g}"))
+            found = read(name).difference(*rivals, "test", which, "accuracy")
+            what = f"reviews, p = 1.1 over p = {p:g}, points; here: {setting}"
+            yield _Row(what, theirs, found.points, _SAID[found.sign])
+
+
+def _scores(read: Read) -> Iterator[_Row]:
+    record, keys = read("reviews"), ("pivots", "written", "score")
+    for p, theirs in text.PIVOT_SCORE.items():
+        ours = record.values(f"p = {p:g}", *keys)
+        spread = f"{ours.mean():.3f} ± {ours.std():.3f}"
+        yield _Row(f"score of the pivotal word, p = {p:g}", f"{theirs:.3f}", spread, "")
+    gap = f"{text.PIVOT_SCORE[1.1] - text.PIVOT_SCORE[2.0]:+.3f}"
+    for form, label in FORMS.items():
+        found = record.difference(label.format(1.1), label.format(2), *keys)
+        interval = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+        what = f"score of the pivotal word, p = 1.1 over p = 2; here: {form}"
+        yield _Row(what, gap, interval, _SAID[found.sign])
+
+
+def _weights(read: Read) -> Iterator[_Row]:
+    rivals = {"reviews": ("reviews", "p = 2")} | {n: (of, "Adam") for n, of in SETS.items()}
+    for name, (of, rival) in rivals.items():
+        found = more_below(read(name), "p = 1.1", rival)
+        what = f"{of}, attention weights near zero, p = 1.1 over {rival}, points; here: below 0.01"
+        yield _Row(what, "more", found.points, _SAID[found.sign])
+
+
+def _parity(read: Read) -> Iterator[_Row]:
+    theirs = f"about {images.TEST_ACCURACY}, both"
+    for name, of in SETS.items():
+        record = read(name)
+        for form, label in FORMS.items():
+            own = label.format(1.1)
+            pair = (
+                percent(record.values(one, "test", "best", "accuracy")) for one in (own, "Adam")
+            )
+            behind = record.difference("Adam", own, "test", "best", "accuracy")
+            said = _within_a_point(behind)
+            yield _Row(f"{of}, p = 1.1 and Adam, %; here: {form}", theirs, ", ".join(pair), said)
+
+
+def _within_a_point(behind: Difference) -> str:
+    """What an interval says of two accuracies that are reported as level."""
+    if POINTS * max(behind.high, -behind.low) <= 1:
+        return "level to within a point"
+    return {1: "behind", 0: "cannot tell", -1: "ahead"}[behind.sign]
