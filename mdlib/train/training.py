@@ -264,8 +264,10 @@ class Training:
         if self.record.path is not None and self.saved_step is not None:
             path = self.record.path / "checkpoint.pt"
             kept = f"the last good checkpoint is {path}, of step {self.saved_step}"
+        # Of the step: after the last one of an epoch the place is already in the next.
+        epoch = max(1, math.ceil(self.place.step / self.batches))
         raise FloatingPointError(
-            f"{what} (epoch {self.place.epoch + 1}); {kept}; use a lower lr than {self.rates[0]:g}"
+            f"{what} (epoch {epoch}); {kept}; use a lower lr than {self.rates[0]:g}"
         )
 
 

@@ -215,6 +215,19 @@ def test_it_ends_with_its_epochs():
 # ---- divergence ---------------------------------------------------------------------------------
 
 
+def breaks_after(step, optimizer, harm):
+    """Call a function after a step of an optimizer, counted from 1."""
+    done = 0
+
+    def hook(*_):
+        nonlocal done
+        done += 1
+        if done == step:
+            harm()
+
+    optimizer.register_step_post_hook(hook)
+
+
 @pytest.mark.parametrize("log_every", [1, 7, 1000])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_names_its_step(bad, log_every, tmp_path):
@@ -239,19 +252,17 @@ def test_a_loss_that_is_not_finite_names_its_step(bad, log_every, tmp_path):
     assert not (tmp_path / "result.json").exists()
 
 
-def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+@pytest.mark.parametrize(("step", "epoch"), [(6, 1), (11, 1), (12, 2), (22, 2), (33, 3)])
+def test_weights_that_are_not_finite_are_never_saved(step, epoch, tmp_path):
     """The step after which the loss would be NaN is the last before a checkpoint."""
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    optimizer.register_step_post_hook(
-        lambda *_: nn.init.constant_(model[0].bias, math.inf) if optimizer.steps == 6 else None
-    )
-    optimizer.steps = 0
-    optimizer.register_step_pre_hook(lambda *_: setattr(optimizer, "steps", optimizer.steps + 1))
-    with pytest.raises(FloatingPointError, match=r"a weight is not finite after step 6"):
-        train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=3)
+    breaks_after(step, optimizer, lambda: nn.init.constant_(model[0].bias, math.inf))
+    message = rf"a weight is not finite after step {step} \(epoch {epoch}\); .*of step {step - 1};"
+    with pytest.raises(FloatingPointError, match=message):
+        train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=1)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["place"]["step"] == 3
+    assert state["place"]["step"] == step - 1
 
 
 def test_too_large_a_step_is_told_without_a_directory_too():
@@ -262,11 +273,13 @@ def test_too_large_a_step_is_told_without_a_directory_too():
         small.train(None, model, optimizer)
 
 
-def test_a_validation_that_is_not_finite_stops_the_run():
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_validation_that_is_not_finite_stops_the_run(epochs):
     broken = points()
     broken.inputs[3, 1] = math.nan
-    with pytest.raises(FloatingPointError, match="the validation loss is nan after step 11"):
-        train(network(), validation=broken)
+    message = r"the validation loss is nan after step 11 \(epoch 1\);"
+    with pytest.raises(FloatingPointError, match=message):
+        train(network(), validation=broken, epochs=epochs)
 
 
 # ---- precision ----------------------------------------------------------------------------------
