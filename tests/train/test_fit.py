@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import small
 from mdlib import LpPotential, MirrorDescent
-from mdlib.train import Arrays, evaluate, fit
+from mdlib.train import Arrays, evaluate, fit, load_weights
 from mdlib.train.batches import epoch_batches
 from mdlib.train.precision import choose_precision
 
@@ -263,6 +263,23 @@ def test_weights_that_are_not_finite_are_never_saved(step, epoch, tmp_path):
         train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=1)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["place"]["step"] == step - 1
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_the_best_weights_are_finite(epoch, tmp_path):
+    """No example looks up the row that breaks: every loss stays finite, the last one is best."""
+    torch.manual_seed(0)
+    words = Arrays(torch.arange(40) % 4, torch.arange(40) % 2)
+    model = nn.Embedding(5, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    breaks_after(2 * epoch, optimizer, lambda: nn.init.constant_(model.weight[4], math.nan))
+    message = rf"a weight is not finite after step {2 * epoch} \(epoch {epoch}\)"
+    with pytest.raises(FloatingPointError, match=message):
+        train(model, words, optimizer, validation=words, directory=tmp_path)
+    assert (tmp_path / "best.pt").exists() == (epoch == 2)
+    if epoch == 2:
+        load_weights(model, tmp_path, "best")
+        assert model.weight.isfinite().all()
 
 
 def test_too_large_a_step_is_told_without_a_directory_too():
