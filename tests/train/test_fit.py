@@ -337,25 +337,52 @@ def test_bfloat16_where_it_is_allowed_trains_float32_weights(monkeypatch):
         ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
         ({"epochs": 1.5}, "epochs must be an integer of at least 1, got 1.5"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"epochs": None}, "epochs must be an integer of at least 1, got None"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"seed": True}, "seed must be an integer of at least 0, got True"),
         ({"warmup": -1}, "warmup must be an integer of at least 0"),
         ({"bucket": 0}, "bucket must be"),
         ({"log_every": 0}, "log_every must be"),
         ({"reduction": "none"}, "reduction must be one of mean, sum; got 'none'"),
         ({"schedule": "step"}, "schedule must be one of constant, cosine; got 'step'"),
-        ({"clip": 0.0}, "clip must be above 0"),
-        ({"clip": math.nan}, "clip must be above 0"),
-        ({"stop_at_accuracy": 99.5}, r"stop_at_accuracy must lie in \(0, 1\], got 99.5"),
-        ({"patience": 0, "validation": points()}, "patience must be"),
+        ({"clip": 0.0}, "clip must be a finite number above 0, or None for no clipping; got 0.0"),
+        ({"clip": math.nan}, "clip must be a finite number above 0"),
+        ({"clip": math.inf}, "clip must be .* None for no clipping; got inf"),
+        ({"clip": True}, "clip must be .*; got True"),
+        ({"clip": "1"}, "clip must be .*; got '1'"),
+        (
+            {"stop_at_accuracy": 99.5},
+            r"stop_at_accuracy must be a number in \(0, 1\], or None for all epochs; got 99.5",
+        ),
+        ({"stop_at_accuracy": True}, "stop_at_accuracy must be .*; got True"),
+        ({"patience": 0, "validation": points()}, "patience must be .* None for all epochs; got 0"),
+        ({"patience": True, "validation": points()}, "patience must be .*; got True"),
         ({"patience": 2}, "patience counts validations"),
-        ({"checkpoint_steps": 0}, "checkpoint_steps must be at least 1"),
-        ({"checkpoint_minutes": -1}, "checkpoint_minutes must be at least 0"),
-        ({"loss": F.cross_entropy}, r"one value for each of 20 examples, got shape \(\); .*'none'"),
+        (
+            {"checkpoint_steps": 0},
+            "checkpoint_steps must be an integer of at least 1, or None; got 0",
+        ),
+        ({"checkpoint_steps": 2.5}, "checkpoint_steps must be .*; got 2.5"),
+        ({"checkpoint_steps": True}, "checkpoint_steps must be .*; got True"),
+        (
+            {"checkpoint_minutes": -1},
+            "checkpoint_minutes must be a number of at least 0, or None; got -1",
+        ),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes must be .*; got nan"),
+        ({"checkpoint_minutes": True}, "checkpoint_minutes must be .*; got True"),
+        ({"note": {1, 2}}, r"note must be what JSON can hold, got \{1, 2\} .*; build it from"),
+        ({"note": [math.inf]}, r"note must be what JSON can hold, got \[inf\] .*finite numbers"),
     ],
 )
-def test_options_out_of_range_are_refused(options, message):
+def test_options_out_of_range_are_refused_before_anything_is_written(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        train(network(), **options)
+        train(network(), directory=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_of_each_example_is_refused():
+    with pytest.raises(ValueError, match=r"of 20 examples, got shape \(\); .*reduction='none'"):
+        train(network(), loss=F.cross_entropy)
 
 
 def test_an_optimizer_of_another_model_is_refused():

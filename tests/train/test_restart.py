@@ -1,6 +1,7 @@
 """A run that was killed at any moment ends, started again, with the bits it would have had."""
 
 import json
+import math
 import multiprocessing
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ from torch import nn
 import mdlib
 import small
 from mdlib.train import fit, load_weights
+from mdlib.train.directory import RunDirectory
 
 HERE = Path(__file__).parent
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
@@ -304,6 +306,12 @@ def test_a_file_of_another_format_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="was written by another version of mdlib"):
         load_weights(small.classifier(), tmp_path)
+
+
+def test_settings_that_json_refuses_leave_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match="Out of range float"):
+        RunDirectory(tmp_path, writes=True).begin({"eps": math.inf}, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_without_its_checkpoint_begins_again(tmp_path):
