@@ -137,6 +137,24 @@ def test_every_optimizer_goes_on(name, batches, tmp_path):
     assert_same(model.state_dict(), expected.state_dict())
 
 
+@pytest.mark.parametrize("batches", [10, 17])  # in the second epoch of 7 steps, in the third
+def test_patience_goes_on(batches, tmp_path):
+    """At a rate of 0 no epoch is better than the first: with a patience of 2 the third is last."""
+
+    def train(data, directory):
+        model = small.classifier()
+        optimizer = torch.optim.SGD(model.parameters(), 0.0)
+        return small.train(directory, model, optimizer, data, epochs=9, patience=2)[0]
+
+    data = small.sentences(61, seed=1)
+    whole = train(data, tmp_path / "whole")
+    assert (whole.stopped, whole.epochs) == ("patience", 3)
+    with pytest.raises(StoppedError):
+        train(StopsAfter(data, batches), tmp_path / "stopped")
+    run = train(data, tmp_path / "stopped")
+    assert (run.stopped, run.epochs, run.metrics) == ("patience", 3, whole.metrics)
+
+
 def test_a_directory_changes_nothing(tmp_path):
     (kept, a), (bare, b) = small.train(tmp_path), small.train()
     assert kept.metrics == bare.metrics
