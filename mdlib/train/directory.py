@@ -159,8 +159,10 @@ class RunDirectory:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         assert self.path is not None
+        # Before the file is opened: what JSON refuses leaves no part of one behind.
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         with whole_file(self.path / name) as file:
-            file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+            file.write(text.encode())
 
 
 def load_weights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from mdlib.train.directory import RunDirectory
 from mdlib.train.examples import Examples
 from mdlib.train.objective import Loss
-from mdlib.train.options import Options, Reduction, Schedule
+from mdlib.train.options import Options, Reduction, Schedule, is_integer, is_number
 from mdlib.train.precision import Precision, choose_precision
 from mdlib.train.processes import join
 from mdlib.train.run import Run
@@ -113,8 +114,8 @@ def fit(
     Raises
     ------
     ValueError
-        For options out of range, an optimizer of another model, a directory begun with other
-        settings (named) or damaged.
+        For options out of range, a note that JSON cannot hold, an optimizer of another model, a
+        directory begun with other settings (named) or damaged.
     RuntimeError
         If another process trains in the directory.
     FloatingPointError
@@ -150,6 +151,7 @@ def fit(
     if patience is not None and validation is None:
         raise ValueError("patience counts validations: pass validation=...")
     _check_checkpoints(checkpoint_steps, checkpoint_minutes)
+    _check_note(note)
     _check_parameters(model, optimizer)
     device = next(model.parameters()).device
     chosen = choose_precision(precision, device)
@@ -170,10 +172,24 @@ def fit(
 
 
 def _check_checkpoints(steps: int | None, minutes: float | None) -> None:
-    if steps is not None and steps < 1:
-        raise ValueError(f"checkpoint_steps must be at least 1, or None; got {steps}")
-    if minutes is not None and not minutes >= 0:
-        raise ValueError(f"checkpoint_minutes must be at least 0, or None; got {minutes}")
+    if steps is not None and not is_integer(steps, 1):
+        raise ValueError(
+            f"checkpoint_steps must be an integer of at least 1, or None; got {steps!r}"
+        )
+    if minutes is not None and not (is_number(minutes) and minutes >= 0):
+        raise ValueError(
+            f"checkpoint_minutes must be a number of at least 0, or None; got {minutes!r}"
+        )
+
+
+def _check_note(note: Any) -> None:
+    try:
+        json.dumps(note, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"note must be what JSON can hold, got {note!r} ({error}); build it from None, "
+            "strings, finite numbers, lists and dicts"
+        ) from None
 
 
 def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:

@@ -210,6 +210,7 @@ class Training:
         if self.validation is not None:
             line |= self._validate(self.validation)
             if at.best is None or _merit(line) > _merit(at.best):
+                self._check_weights()
                 at.best, at.stale = line, 0
                 self.record.save_best(self.model)
             else:
@@ -248,12 +249,15 @@ class Training:
 
     def _save(self) -> None:
         self._settle()
-        if not all(bool(param.isfinite().all()) for param in self.model.parameters()):
-            self._diverged(f"a weight is not finite after step {self.place.step}")
+        self._check_weights()
         self.place.seconds = time.perf_counter() - self.started
         state = take(self.model, self.optimizer, self.place, self.processes)
         self.record.save(state)
         self.saved_at, self.saved_step = time.perf_counter(), self.place.step
+
+    def _check_weights(self) -> None:
+        if not all(bool(param.isfinite().all()) for param in self.model.parameters()):
+            self._diverged(f"a weight is not finite after step {self.place.step}")
 
     def _set_rates(self, factor: float) -> None:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -264,8 +268,10 @@ class Training:
         if self.record.path is not None and self.saved_step is not None:
             path = self.record.path / "checkpoint.pt"
             kept = f"the last good checkpoint is {path}, of step {self.saved_step}"
+        # Of the step: after the last one of an epoch the place is already in the next.
+        epoch = max(1, math.ceil(self.place.step / self.batches))
         raise FloatingPointError(
-            f"{what} (epoch {self.place.epoch + 1}); {kept}; use a lower lr than {self.rates[0]:g}"
+            f"{what} (epoch {epoch}); {kept}; use a lower lr than {self.rates[0]:g}"
         )
 
 

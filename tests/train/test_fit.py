@@ -1,15 +1,18 @@
 """fit: the slow loop written out, what stops it, what it refuses."""
 
 import math
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 import small
 from mdlib import LpPotential, MirrorDescent
-from mdlib.train import Arrays, evaluate, fit
+from mdlib.train import Arrays, evaluate, fit, load_weights, training
 from mdlib.train.batches import epoch_batches
 from mdlib.train.precision import choose_precision
 
@@ -175,8 +178,14 @@ def test_the_result_depends_on_the_seed_and_not_on_the_callers_generator():
 # ---- stopping -----------------------------------------------------------------------------------
 
 
-def test_it_stops_at_a_train_accuracy():
-    run = train(network(), epochs=50, stop_at_accuracy=0.9)
+def noise(count, seed=0):
+    """Labels that nothing can be learned about."""
+    return Arrays(points(count, seed=seed).inputs, torch.arange(count) % 2)
+
+
+@pytest.mark.parametrize("validation", [None, noise(50, seed=1)], ids=["alone", "validated"])
+def test_it_stops_at_a_train_accuracy(validation):
+    run = train(network(), epochs=50, stop_at_accuracy=0.9, validation=validation)
     accuracies = [line["accuracy"] for line in kinds(run, "epoch")]
     assert run.stopped == "accuracy"
     assert accuracies[-1] >= 0.9 > max(accuracies[:-1])
@@ -187,11 +196,10 @@ def test_it_stops_at_a_train_accuracy():
 @pytest.mark.parametrize("patience", [1, 3])
 def test_it_stops_when_validation_gets_no_better(patience):
     """Labels that are noise: the validation is best early."""
-    noise = Arrays(points().inputs, torch.arange(203) % 2)
-    other = Arrays(points(50, seed=1).inputs, torch.arange(50) % 2)
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), 0.05)
-    run = train(model, noise, optimizer, validation=other, epochs=200, patience=patience)
+    options = {"validation": noise(50, seed=1), "epochs": 200, "patience": patience}
+    run = train(model, noise(203), optimizer, **options)
     assert run.stopped == "patience"
     merits = [(x["validation_accuracy"], -x["validation_loss"]) for x in kinds(run, "epoch")]
     assert merits.index(max(merits)) == len(merits) - 1 - patience
@@ -206,13 +214,79 @@ def test_of_equally_good_epochs_the_first_is_the_best():
     assert (run.stopped, run.epochs, run.best["epoch"]) == ("patience", 4, 1)
 
 
+@pytest.fixture
+def validates(monkeypatch):
+    """Make the validations of a run be given ones, each an accuracy and a loss."""
+
+    def script(*found):
+        rest = iter([{"accuracy": accuracy, "loss": loss} for accuracy, loss in found])
+        monkeypatch.setattr(training, "evaluate", lambda *_: next(rest))
+
+    return script
+
+
+def test_patience_counts_epochs_in_a_row(validates):
+    validates((0.5, 1.0), (0.4, 1.0), (0.6, 1.0), (0.5, 1.0), (0.4, 1.0), (0.9, 1.0))
+    run = train(network(), validation=points(), epochs=6, patience=2)
+    assert (run.stopped, run.epochs, run.best["epoch"]) == ("patience", 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "best"),
+    [
+        ([(0.5, 0.9), (0.5, 0.7), (0.5, 0.8)], 2),
+        ([(0.5, 0.7), (0.5, 0.9), (0.5, 0.8)], 1),
+        ([(0.5, 0.7), (0.6, 0.9), (0.5, 0.1)], 2),
+    ],
+    ids=["less loss later", "less loss first", "accuracy before loss"],
+)
+def test_the_best_epoch_has_the_best_accuracy_and_of_equal_ones_the_least_loss(
+    found, best, validates, tmp_path
+):
+    validates(*found)
+    model = network()
+    run = train(model, validation=points(), epochs=3, directory=tmp_path)
+    assert run.best["epoch"] == best
+    validates((0.5, 1.0), (0.5, 1.0), (0.5, 1.0))
+    train(twin := network(), validation=points(), epochs=best)
+    load_weights(model, tmp_path, "best")
+    torch.testing.assert_close(model.state_dict(), twin.state_dict(), rtol=0, atol=0)
+
+
 def test_it_ends_with_its_epochs():
     run = train(network())
     assert (run.stopped, run.epochs, run.steps, run.best) == ("epochs", 3, 33, None)
     assert run.seconds > 0
 
 
+# ---- progress -----------------------------------------------------------------------------------
+
+
+def test_progress_counts_the_steps_of_all_epochs(monkeypatch, capsys):
+    """Told apart from a bar that stands still: every step is shown, however fast they are."""
+    monkeypatch.setattr(training, "tqdm", partial(tqdm, mininterval=0))
+    for progress in (None, False):  # the output is no terminal
+        train(network(), progress=progress)
+        assert capsys.readouterr().err == ""
+    train(network(), progress=True)
+    shown = capsys.readouterr().err
+    assert all(f" {step}/33 " in shown for step in range(34))
+
+
 # ---- divergence ---------------------------------------------------------------------------------
+
+
+def breaks_after(step, optimizer, harm):
+    """Call a function after a step of an optimizer, counted from 1."""
+    done = 0
+
+    def hook(*_):
+        nonlocal done
+        done += 1
+        if done == step:
+            harm()
+
+    optimizer.register_step_post_hook(hook)
 
 
 @pytest.mark.parametrize("log_every", [1, 7, 1000])
@@ -239,19 +313,60 @@ def test_a_loss_that_is_not_finite_names_its_step(bad, log_every, tmp_path):
     assert not (tmp_path / "result.json").exists()
 
 
-def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "saved"),
+    [
+        ({"checkpoint_minutes": 0.0, "log_every": 4}, 12),  # at steps 4, 8, 11 and 12
+        ({"checkpoint_minutes": 1.0, "log_every": 1}, 12),  # at steps 3, 6, 9 and 12
+        ({"checkpoint_minutes": 1.0, "log_every": 5}, 10),  # asks at 5, 10, 11 and 15
+        ({"checkpoint_minutes": 6.0, "log_every": 1}, 0),
+        ({"checkpoint_minutes": None, "log_every": 1}, 0),
+    ],
+    ids=str,
+)
+def test_checkpoints_are_so_many_minutes_apart(options, saved, monkeypatch, tmp_path):
+    """A step takes 25 seconds, the loss of the 15th is NaN."""
+    steps = 0
+
+    def loss(out, y):
+        nonlocal steps
+        steps += 1
+        return F.cross_entropy(out, y, reduction="none") * (math.nan if steps == 15 else 1)
+
+    clock = SimpleNamespace(perf_counter=lambda: 25.0 * steps)
+    monkeypatch.setattr(training, "time", clock)
+    with pytest.raises(FloatingPointError, match=f"of step {saved};"):
+        train(network(), loss=loss, directory=tmp_path, **options)
+
+
+@pytest.mark.parametrize(("step", "epoch"), [(6, 1), (11, 1), (12, 2), (22, 2), (33, 3)])
+def test_weights_that_are_not_finite_are_never_saved(step, epoch, tmp_path):
     """The step after which the loss would be NaN is the last before a checkpoint."""
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    optimizer.register_step_post_hook(
-        lambda *_: nn.init.constant_(model[0].bias, math.inf) if optimizer.steps == 6 else None
-    )
-    optimizer.steps = 0
-    optimizer.register_step_pre_hook(lambda *_: setattr(optimizer, "steps", optimizer.steps + 1))
-    with pytest.raises(FloatingPointError, match=r"a weight is not finite after step 6"):
-        train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=3)
+    breaks_after(step, optimizer, lambda: nn.init.constant_(model[0].bias, math.inf))
+    message = rf"a weight is not finite after step {step} \(epoch {epoch}\); .*of step {step - 1};"
+    with pytest.raises(FloatingPointError, match=message):
+        train(model, optimizer=optimizer, directory=tmp_path, checkpoint_steps=1)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["place"]["step"] == 3
+    assert state["place"]["step"] == step - 1
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_the_best_weights_are_finite(epoch, tmp_path):
+    """No example looks up the row that breaks: every loss stays finite, the last one is best."""
+    torch.manual_seed(0)
+    words = Arrays(torch.arange(40) % 4, torch.arange(40) % 2)
+    model = nn.Embedding(5, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    breaks_after(2 * epoch, optimizer, lambda: nn.init.constant_(model.weight[4], math.nan))
+    message = rf"a weight is not finite after step {2 * epoch} \(epoch {epoch}\)"
+    with pytest.raises(FloatingPointError, match=message):
+        train(model, words, optimizer, validation=words, directory=tmp_path)
+    assert (tmp_path / "best.pt").exists() == (epoch == 2)
+    if epoch == 2:
+        load_weights(model, tmp_path, "best")
+        assert model.weight.isfinite().all()
 
 
 def test_too_large_a_step_is_told_without_a_directory_too():
@@ -262,24 +377,47 @@ def test_too_large_a_step_is_told_without_a_directory_too():
         small.train(None, model, optimizer)
 
 
-def test_a_validation_that_is_not_finite_stops_the_run():
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_validation_that_is_not_finite_stops_the_run(epochs):
     broken = points()
     broken.inputs[3, 1] = math.nan
-    with pytest.raises(FloatingPointError, match="the validation loss is nan after step 11"):
-        train(network(), validation=broken)
+    message = r"the validation loss is nan after step 11 \(epoch 1\);"
+    with pytest.raises(FloatingPointError, match=message):
+        train(network(), validation=broken, epochs=epochs)
 
 
 # ---- precision ----------------------------------------------------------------------------------
 
 
-def test_a_cpu_computes_in_float32_unless_asked():
-    assert choose_precision("auto", torch.device("cpu")) == "float32"
+def test_a_precision_that_is_none_is_refused():
     with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16, got 'half'"):
         choose_precision("half", torch.device("cpu"))
 
 
+@pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16"])
+def test_a_cpu_that_has_bfloat16_computes_in_it_only_if_asked(feature, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu) == "float32"
+    assert choose_precision("bfloat16", cpu) == "bfloat16"
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
+def test_a_gpu_computes_in_bfloat16_if_it_has_it(capability, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    gpu = torch.device("cuda")
+    assert choose_precision("float32", gpu) == "float32"
+    if capability >= (8, 0):
+        assert choose_precision("auto", gpu) == choose_precision("bfloat16", gpu) == "bfloat16"
+    else:
+        assert choose_precision("auto", gpu) == "float32"
+        with pytest.raises(ValueError, match="this cuda has no bfloat16 arithmetic"):
+            choose_precision("bfloat16", gpu)
+
+
 def test_bfloat16_is_refused_where_it_would_be_imitated(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)
+    assert choose_precision("auto", torch.device("cpu")) == "float32"
     with pytest.raises(ValueError, match=r"no bfloat16 arithmetic .* use precision='auto'"):
         train(network(), precision="bfloat16")
 
@@ -307,25 +445,52 @@ def test_bfloat16_where_it_is_allowed_trains_float32_weights(monkeypatch):
         ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
         ({"epochs": 1.5}, "epochs must be an integer of at least 1, got 1.5"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"epochs": None}, "epochs must be an integer of at least 1, got None"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"seed": True}, "seed must be an integer of at least 0, got True"),
         ({"warmup": -1}, "warmup must be an integer of at least 0"),
         ({"bucket": 0}, "bucket must be"),
         ({"log_every": 0}, "log_every must be"),
         ({"reduction": "none"}, "reduction must be one of mean, sum; got 'none'"),
         ({"schedule": "step"}, "schedule must be one of constant, cosine; got 'step'"),
-        ({"clip": 0.0}, "clip must be above 0"),
-        ({"clip": math.nan}, "clip must be above 0"),
-        ({"stop_at_accuracy": 99.5}, r"stop_at_accuracy must lie in \(0, 1\], got 99.5"),
-        ({"patience": 0, "validation": points()}, "patience must be"),
+        ({"clip": 0.0}, "clip must be a finite number above 0, or None for no clipping; got 0.0"),
+        ({"clip": math.nan}, "clip must be a finite number above 0"),
+        ({"clip": math.inf}, "clip must be .* None for no clipping; got inf"),
+        ({"clip": True}, "clip must be .*; got True"),
+        ({"clip": "1"}, "clip must be .*; got '1'"),
+        (
+            {"stop_at_accuracy": 99.5},
+            r"stop_at_accuracy must be a number in \(0, 1\], or None for all epochs; got 99.5",
+        ),
+        ({"stop_at_accuracy": True}, "stop_at_accuracy must be .*; got True"),
+        ({"patience": 0, "validation": points()}, "patience must be .* None for all epochs; got 0"),
+        ({"patience": True, "validation": points()}, "patience must be .*; got True"),
         ({"patience": 2}, "patience counts validations"),
-        ({"checkpoint_steps": 0}, "checkpoint_steps must be at least 1"),
-        ({"checkpoint_minutes": -1}, "checkpoint_minutes must be at least 0"),
-        ({"loss": F.cross_entropy}, r"one value for each of 20 examples, got shape \(\); .*'none'"),
+        (
+            {"checkpoint_steps": 0},
+            "checkpoint_steps must be an integer of at least 1, or None; got 0",
+        ),
+        ({"checkpoint_steps": 2.5}, "checkpoint_steps must be .*; got 2.5"),
+        ({"checkpoint_steps": True}, "checkpoint_steps must be .*; got True"),
+        (
+            {"checkpoint_minutes": -1},
+            "checkpoint_minutes must be a number of at least 0, or None; got -1",
+        ),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes must be .*; got nan"),
+        ({"checkpoint_minutes": True}, "checkpoint_minutes must be .*; got True"),
+        ({"note": {1, 2}}, r"note must be what JSON can hold, got \{1, 2\} .*; build it from"),
+        ({"note": [math.inf]}, r"note must be what JSON can hold, got \[inf\] .*finite numbers"),
     ],
 )
-def test_options_out_of_range_are_refused(options, message):
+def test_options_out_of_range_are_refused_before_anything_is_written(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        train(network(), **options)
+        train(network(), directory=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_of_each_example_is_refused():
+    with pytest.raises(ValueError, match=r"of 20 examples, got shape \(\); .*reduction='none'"):
+        train(network(), loss=F.cross_entropy)
 
 
 def test_an_optimizer_of_another_model_is_refused():

@@ -1,6 +1,7 @@
 """A run that was killed at any moment ends, started again, with the bits it would have had."""
 
 import json
+import math
 import multiprocessing
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ from torch import nn
 import mdlib
 import small
 from mdlib.train import fit, load_weights
+from mdlib.train.directory import RunDirectory
 
 HERE = Path(__file__).parent
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
@@ -133,6 +135,24 @@ def test_every_optimizer_goes_on(name, batches, tmp_path):
     run, model = train(data, tmp_path / "stopped")
     assert run.metrics == whole.metrics
     assert_same(model.state_dict(), expected.state_dict())
+
+
+@pytest.mark.parametrize("batches", [10, 17])  # in the second epoch of 7 steps, in the third
+def test_patience_goes_on(batches, tmp_path):
+    """At a rate of 0 no epoch is better than the first: with a patience of 2 the third is last."""
+
+    def train(data, directory):
+        model = small.classifier()
+        optimizer = torch.optim.SGD(model.parameters(), 0.0)
+        return small.train(directory, model, optimizer, data, epochs=9, patience=2)[0]
+
+    data = small.sentences(61, seed=1)
+    whole = train(data, tmp_path / "whole")
+    assert (whole.stopped, whole.epochs) == ("patience", 3)
+    with pytest.raises(StoppedError):
+        train(StopsAfter(data, batches), tmp_path / "stopped")
+    run = train(data, tmp_path / "stopped")
+    assert (run.stopped, run.epochs, run.metrics) == ("patience", 3, whole.metrics)
 
 
 def test_a_directory_changes_nothing(tmp_path):
@@ -304,6 +324,12 @@ def test_a_file_of_another_format_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="was written by another version of mdlib"):
         load_weights(small.classifier(), tmp_path)
+
+
+def test_settings_that_json_refuses_leave_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match="Out of range float"):
+        RunDirectory(tmp_path, writes=True).begin({"eps": math.inf}, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_without_its_checkpoint_begins_again(tmp_path):
