@@ -79,7 +79,7 @@ DEEPER = Study(
         Contender("p = 1.1, momentum", {"p": 1.1}, rates(1e-3, 2e-3, 4e-3, 8e-3)),
         Contender("p = 2, momentum", {"p": 2.0}, rates(1e-2, 2e-2, 4e-2, 8e-2)),
         Contender("p = 3, momentum", {"p": 3.0}, rates(6e-3, 12e-3, 24e-3, 48e-3)),
-        Contender("Adam", {"optimizer": "adam"}, rates(5e-4, 1e-3, 2e-3, 4e-3)),
+        Contender("Adam", {"optimizer": "adam"}, rates(1e-3, 2e-3, 4e-3, 8e-3)),
     ),
     short=15,
 )
