@@ -260,7 +260,7 @@ LEVELS = {
 
 
 def as_claimed(name):
-    assert name in ("reviews", "learned", "deeper")
+    assert name in ("reviews", "learned")
     return study(LEVELS)
 
 
@@ -503,7 +503,6 @@ BROKEN = {
     ),
     "text-generalization": TEXT,
     "text-learned": TEXT,
-    "text-deeper": TEXT,
     "text-rivals": TEXT,
     "text-sparsity": TEXT,
     "text-penalty": TEXT,

@@ -63,8 +63,7 @@ def _gaps(read: Read) -> Iterator[_Row]:
     settings = {
         "plain steps": ("reviews", plain, "best"),
         "momentum": ("reviews", momentum, "best"),
-        "by heart": ("learned", plain, "last"),
-        "by heart, two layers, momentum": ("deeper", momentum, "last"),
+        "fewer reviews, to the end": ("learned", plain, "last"),
     }
     for p in _EXPONENTS[1:]:
         depths = text.TEST_ACCURACY.values()

@@ -1,7 +1,7 @@
 """Chapters 13 and 14: what mirror descent does to transformers that read reviews.
 
-The runs take hours. They were made once, by ``python -m mdlib.sentiment reviews``, ``learned`` and
-``deeper``, and the claims read the records; a point is a per cent. Each compares two contenders
+The runs take hours. They were made once, by ``python -m mdlib.sentiment reviews`` and
+``learned``, and the claims read the records; a point is a per cent. Each compares two contenders
 seed by seed.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from mdlib.claims.ledger import claim
 from mdlib.claims.rows import Measured, more
 from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
-from mdlib.experiments.record import Record, recorded
+from mdlib.experiments.record import recorded
 from mdlib.paired import paired_difference
 
 _SHOWN = ("p = 1.1", "p = 2", "p = 1.1, momentum", "p = 2, momentum", "Adam")
@@ -60,28 +60,13 @@ def text_learned(read: Read = recorded) -> Iterator[Measured]:
     How fast they got there does not count. That they got there is measured, too: by the smallest
     training accuracy of the runs.
     """
-    yield from _once_learned(read("learned"), FORMS["plain"])
-
-
-@claim(
-    key="text-deeper",
-    chapter=13,
-    place="experiments: sentiment",
-    statement="With two layers, too, and momentum, p = 1.1 has the higher test accuracy once fewer "
-    "reviews are learned",
-)
-def text_deeper(read: Read = recorded) -> Iterator[Measured]:
-    """Differences in test accuracy at the end of training, in points, as with one layer."""
-    yield from _once_learned(read("deeper"), FORMS["momentum"])
-
-
-def _once_learned(record: Record, form: str) -> Iterator[Measured]:
-    for p in (1.1, 2, 3):
-        runs = record.runs(form.format(p))
+    record = read("learned")
+    for label in ("p = 1.1", "p = 2", "p = 3"):
+        runs = record.runs(label)
         least = min(run["curve"][-1]["accuracy"] for run in runs)
-        yield Measured(f"p = {p}, learned at least", least, ">=", 0.99, range(len(runs)))
+        yield Measured(f"{label}, learned at least", least, ">=", 0.99, range(len(runs)))
     for p in (2, 3):
-        case, rivals = f"over p = {p}, points", (form.format(1.1), form.format(p))
+        case, rivals = f"over p = {p}, points", ("p = 1.1", f"p = {p}")
         yield from more_of(record, case, *rivals, "test", "last", "accuracy", scale=POINTS)
 
 

@@ -274,9 +274,7 @@ def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored,
     assert not (stored / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["text reviews", "text learned", "text deeper", "images mnist", "images cifar"]
-)
+@pytest.mark.parametrize("name", ["text reviews", "text learned", "images mnist", "images cifar"])
 def test_the_shipped_record_is_of_the_books_study(name):
     record, study = recorded(name.split()[1]), BOOKS[name]
     assert record.setting == study.setting
