@@ -30,7 +30,8 @@ Train {} once and print the accuracies.
 
 Stopped at any moment, the same command goes on where it was; finished, it is not repeated. The
 run's directory is FOLDER/NAME, NAME a hash of its settings: there are metrics.jsonl, the weights
-(checkpoint.pt, best.pt) and outcome.json with the result and where it was computed.
+(checkpoint.pt, best.pt), for texts tokenizer.json, and outcome.json with the result and where it
+was computed.
 """
 
 ONE_EXAMPLES = {

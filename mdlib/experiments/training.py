@@ -53,6 +53,8 @@ def train(
     """
     model, parts = run.load(("train", "validation"))
     model.to(choose_device(device))
+    if not (directory / "config.json").exists():  # begun with other settings, it is not ours
+        run.save_reader(directory)
     trained = fit(
         model,
         parts["train"],
