@@ -199,8 +199,9 @@ def _task(arguments: list[str] | None) -> str:
 def _parser(task: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mdlib",
-        description="Train with mirror descent. `python -m mdlib.sentiment` conducts the book's "
-        "studies of text, `python -m mdlib.claims` measures the ledger.",
+        description="Train with mirror descent. The book's studies are conducted by `python -m "
+        "mdlib.sentiment`, `python -m mdlib.vision` and `python -m mdlib.sentences`; `python -m "
+        "mdlib.claims` measures the ledger.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     models = {"sentiment": "the sentiment classifier", "vision": "the vision transformer"}
@@ -231,6 +232,7 @@ def _command(
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --tas would pass here, and not where --task decides the options
     )
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")

@@ -120,6 +120,8 @@ def test_a_dry_run_survives_a_rate_that_training_would_not(run):
         ("sweep --p 1.1 --workers 2 --scheduler tcp://x:1", "not allowed with"),
         ("sentiment --p x", "invalid float value: 'x'"),
         ("train", "invalid choice"),
+        ("sweep --tas vision --p 2 --dry-run", "unrecognized arguments: --tas vision"),
+        ("sentiment --p 2 --preset quick --epoch 1", "unrecognized arguments: --epoch 1"),
         ("vision --p 2 --data imdb", "invalid choice: 'imdb'"),
         ("vision --p 2 --vocabulary 9", "unrecognized arguments: --vocabulary 9"),
         ("vision --p 2 --patch 3", "image_size must be a multiple of patch"),
@@ -192,8 +194,10 @@ def test_the_cost_of_images_is_told_beforehand(tmp_path, capsys):
 def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "mdlib", "--help"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "sentiment" in out
-    assert "sweep" in out
+    for name in ("sentiment", "vision", "sweep"):
+        assert name in [line.split()[0] for line in out.splitlines() if line.startswith("    ")]
+    for name in ("sentiment", "vision", "sentences", "claims"):
+        assert f"python -m mdlib.{name}" in " ".join(out.split())
 
 
 def end(validation=None, status="finished", **values):
