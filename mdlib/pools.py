@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import contextmanager
 from typing import Any
 
 from joblib import cpu_count
@@ -63,9 +64,8 @@ def on_this_machine(
     >>> sorted(on_this_machine(abs, [-3, 4], workers=1))
     [(0, 3), (1, 4)]
     """
+    check_workers(workers)
     workers = cpu_count() if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
     if workers == 1:
         yield from ((number, call(item)) for number, item in enumerate(items))
         return
@@ -119,19 +119,13 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
     ------
     ModuleNotFoundError
         If Dask is not installed here.
-    OSError
+    ConnectionError
         If no scheduler answers.
     Exception
         What a call raises.
     """
-    try:
-        from distributed import Client, KilledWorker, as_completed
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a cluster needs Dask, here and on its workers: "
-            "pip install 'attention-in-the-mirror[cluster]'"
-        ) from error
-    with Client(scheduler, set_as_default=False) as client:
+    with _connected(scheduler) as client:
+        from distributed import KilledWorker, as_completed
 
         def submit(group: Sequence[tuple[int, Any]]) -> Generator[tuple[int, Any], None, list[int]]:
             # Impure: an equal call of another time would otherwise be the same task.
@@ -148,6 +142,40 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
         for number in (yield from submit(list(enumerate(items)))):
             if (yield from submit([(number, items[number])])):
                 yield number, _given_up("its workers were lost again and again")
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of processes below 1, as `on_this_machine` does when the first is called."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Refuse a scheduler that does not answer, as `on_cluster` does when the first is called."""
+    with _connected(scheduler):
+        pass
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "a cluster needs Dask, here and on its workers: "
+            "pip install 'attention-in-the-mirror[cluster]'"
+        ) from error
+    try:
+        get_address_host_port(scheduler)  # a client would wait before it says what is wrong
+        client = Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"scheduler {scheduler!r} does not answer: {error}; give the address that it printed "
+            "when it was started, such as tcp://10.0.0.1:8786"
+        ) from None
+    with client:
+        yield client
 
 
 def _process() -> Any:

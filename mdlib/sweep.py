@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from mdlib import provenance
 from mdlib.atomic import whole_file
-from mdlib.pools import LostWorkerError, on_cluster, on_this_machine
+from mdlib.pools import LostWorkerError, check_scheduler, check_workers, on_cluster, on_this_machine
 
 Execute = Callable[[Any, Path], Any]
 Status = Literal["finished", "diverged", "failed"]
@@ -119,6 +119,8 @@ def sweep(
         If a run is no dataclass of plain values.
     ValueError
         For workers below 1 or given along with a scheduler.
+    ConnectionError
+        If no scheduler answers.
     FileNotFoundError
         If a worker of the cluster does not see the folder.
     ModuleNotFoundError
@@ -143,6 +145,10 @@ def sweep(
             f"workers={workers} counts processes on this machine, and the cluster at {scheduler} "
             "has its own; give one of the two"
         )
+    if scheduler is None:
+        check_workers(workers)
+    else:
+        check_scheduler(scheduler)
     folder = Path(folder).resolve()
     runs = list(runs)
     named = {run_directory(run, folder): run for run in runs}

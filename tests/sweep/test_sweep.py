@@ -250,6 +250,7 @@ def test_workers_here_and_a_cluster_exclude_each_other(tmp_path):
 def test_workers_below_one_are_refused(workers, tmp_path):
     with pytest.raises(ValueError, match=f"workers must be at least 1, got {workers}"):
         sweep([Chore(0)], do, tmp_path, workers=workers)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
