@@ -61,8 +61,9 @@ class Cost:
 
 def cost(run: TrainingRun, device: str = "auto") -> Cost:
     """Count, and time a few real steps on batches from the shortest to the longest."""
+    where = choose_device(device)
     model, parts = run.load(("train", "validation"))
-    model.to(choose_device(device))
+    model.to(where)
     data, held_out = parts["train"], parts["validation"]
     lengths, held_out_lengths = run.tokens(data), run.tokens(held_out)
     batches = epoch_batches(data.lengths, run.batch_size, seed=run.seed, epoch=0)
