@@ -19,16 +19,18 @@ import json
 import shlex
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from mdlib import provenance
@@ -181,6 +183,23 @@ def perform(run: Any, execute: Execute, folder: str | Path, *, record: str = "ou
     return _perform((run, path), execute, record, _command())
 
 
+def make_folder(folder: str | Path) -> None:
+    """Make the folder of runs, and see that it can be written to.
+
+    Raises
+    ------
+    OSError
+        If not.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f"folder {str(folder)!r} cannot be made or written to: {error.strerror}; name another"
+        ) from None
+
+
 def run_directory(run: Any, folder: str | Path) -> Path:
     """Return where a run's files are, named by a hash of its class and its values.
 
@@ -216,8 +235,24 @@ def _begin(run: Any, directory: Path) -> None:
     if (directory / "run.json").exists():
         return
     directory.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory / ".turn"), whole_file(directory / "run.json") as file:
+    with _turn(directory), whole_file(directory / "run.json") as file:
         file.write(_description(run).encode())
+
+
+@contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    """Hold the run's lock; say so if another process has it."""
+    # The system drops the lock with the process. One that only seems to be lost keeps it.
+    lock = FileLock(directory / ".turn")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is at the run {directory}, waiting", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str) -> Outcome:
@@ -227,8 +262,7 @@ def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str
             f"{directory} is not to be seen on {socket.gethostname()}; "
             "name a folder that all workers share"
         )
-    # The system drops the file's lock with the process. One that only seems to be lost keeps it.
-    with _TURN, FileLock(directory / ".turn"):
+    with _TURN, _turn(directory):
         if done := _done(run, directory, record):
             return done
         started = time.time()

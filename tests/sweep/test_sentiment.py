@@ -198,7 +198,7 @@ def test_equal_numbers_are_equal_runs():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "md needs a p, got None"),
+        ({}, "md needs a p, got None; give p, such as p=1.1"),
         ({"optimizer": "l1"}, "l1 needs a penalty"),
         ({"optimizer": "adamw"}, "adamw needs a weight_decay"),
         ({"optimizer": "adam", "p": 1.1}, "adam has no p, got 1.1; leave it out, or take md"),
