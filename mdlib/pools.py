@@ -8,6 +8,7 @@ it had done so far. Only a call that loses its worker again is given up.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections import Counter, deque
@@ -185,7 +186,11 @@ def _process() -> Any:
 
 
 def _end_with(parent: int) -> None:
-    """Have this process end when its parent has: killed, that one cannot stop it."""
+    """Have this process end when its parent has: killed, that one cannot stop it.
+
+    Ctrl-C reaches both, and that one answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
