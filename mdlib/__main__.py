@@ -139,7 +139,7 @@ def train_one(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in _chosen(options).items() if value is not None}
     run = options.kind.preset(options.preset, **chosen)
     if options.dry_run:
-        print(f"{run.title}\n\n{cost(run, options.device)}")
+        print(f"{run.title}\n\n{cost(run, options.device, progress=True)}")
         return 0
     choose_device(options.device)
     make_folder(options.folder)
@@ -177,7 +177,7 @@ def train_many(options: argparse.Namespace) -> int:
     }
     runs = grid(options.kind, options.preset, values)
     if options.dry_run:
-        print(costs(runs, options.device))
+        print(costs(runs, options.device, progress=True))
         return 0
     if options.scheduler is None:
         choose_device(options.device)

@@ -58,7 +58,7 @@ def run(
             parser.error(f"--only: {error}")
     try:
         if options.dry_run:
-            print(costs(planned(study), options.device))
+            print(costs(planned(study), options.device, progress=True))
             return 0
         if options.scheduler is None:
             choose_device(options.device)
