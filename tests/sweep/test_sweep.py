@@ -198,7 +198,10 @@ def test_ctrl_c_ends_a_sweep_and_its_processes_without_their_tracebacks(tmp_path
     with sweep_elsewhere(tmp_path, "never ends", start_new_session=True) as process:
         workers = wait_for_workers(process, tmp_path)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, err = process.communicate(timeout=60)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert err.count(b"Traceback") == err.count(b"KeyboardInterrupt") == 1
     wait_until_ended(workers)
 
