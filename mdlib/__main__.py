@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import Field, fields
 from functools import partial
@@ -13,8 +14,9 @@ from mdlib.cost import cost, costs
 from mdlib.data.fetch import UnavailableError
 from mdlib.experiments import OPTIMIZERS, TrainingRun, prepare, score_on_test, train
 from mdlib.experiments.grid import choose_rates, grid, table
+from mdlib.experiments.training import choose_device
 from mdlib.sentiment import SentimentRun
-from mdlib.sweep import Outcome, perform, run_directory, sweep
+from mdlib.sweep import Outcome, make_folder, perform, run_directory, sweep
 from mdlib.vision import VisionRun
 
 KINDS: dict[str, type[TrainingRun]] = {"sentiment": SentimentRun, "vision": VisionRun}
@@ -30,7 +32,8 @@ Train {} once and print the accuracies.
 
 Stopped at any moment, the same command goes on where it was; finished, it is not repeated. The
 run's directory is FOLDER/NAME, NAME a hash of its settings: there are metrics.jsonl, the weights
-(checkpoint.pt, best.pt) and outcome.json with the result and where it was computed.
+(checkpoint.pt, best.pt), for texts tokenizer.json, and outcome.json with the result and where it
+was computed.
 """
 
 ONE_EXAMPLES = {
@@ -116,13 +119,19 @@ CHOICES = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0, or 1 if a run did not finish. A bad option ends with status 2."""
+    """Run a command; return 0, 1 if a run did not finish, or 130 if it was stopped by Ctrl-C.
+
+    A bad option ends with status 2.
+    """
     parser = _parser(_task(arguments))
     options = parser.parse_args(arguments)
     try:
         return int(options.command(options))
     except (ValueError, UnavailableError, ModuleNotFoundError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        parser.exit(2, f"{parser.prog}: error: {_as_options(str(error), options.kind)}\n")
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130  # as a shell says of what SIGINT ended
 
 
 def train_one(options: argparse.Namespace) -> int:
@@ -130,15 +139,17 @@ def train_one(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in _chosen(options).items() if value is not None}
     run = options.kind.preset(options.preset, **chosen)
     if options.dry_run:
-        print(f"{run.title}\n\n{cost(run, options.device)}")
+        print(f"{run.title}\n\n{cost(run, options.device, progress=True)}")
         return 0
+    choose_device(options.device)
+    make_folder(options.folder)
     prepare([run])
     directory = run_directory(run, options.folder)
     print(f"{run.title}\n{directory}", file=sys.stderr)
     training = partial(train, device=options.device, progress=None)
     end = perform(run, training, options.folder)
     if end.status != "finished":
-        print(f"{end.status}: {end.error}", file=sys.stderr)
+        print(f"{end.status}: {_as_options(str(end.error), options.kind)}", file=sys.stderr)
         return 1
     print(f"{'epoch':>5} {'train':>7} {'validation':>10}")
     for line in end.result["curve"]:
@@ -166,9 +177,11 @@ def train_many(options: argparse.Namespace) -> int:
     }
     runs = grid(options.kind, options.preset, values)
     if options.dry_run:
-        print(costs(runs, options.device))
+        print(costs(runs, options.device, progress=True))
         return 0
     if options.scheduler is None:
+        choose_device(options.device)
+        make_folder(options.folder)
         prepare(runs)
     where = {"workers": options.workers, "scheduler": options.scheduler}
     ends = sweep(runs, partial(train, device=options.device), options.folder, **where)
@@ -180,8 +193,28 @@ def train_many(options: argparse.Namespace) -> int:
     print(table(ends, tests))
     bad = [end for end in [*ends, *tests] if end.status != "finished"]
     for end in bad:
-        print(f"{end.directory}: {end.status}: {end.error}", file=sys.stderr)
+        error = _as_options(str(end.error), options.kind)
+        print(f"{end.directory}: {end.status}: {error}", file=sys.stderr)
     return 1 if bad else 0
+
+
+def _as_options(message: str, kind: type[TrainingRun]) -> str:
+    """Say in terms of the command line what the library says in terms of its arguments.
+
+    >>> _as_options("clip must be above 0, or None for no clipping; got 0", SentimentRun)
+    '--clip must be above 0, or leave it out for no clipping; got 0'
+    """
+    # The library checks the vocabulary as a tokenizer's size.
+    message = re.sub(r"^size\b", "vocabulary", message)
+    message = re.sub(r"^(device|folder|scheduler|workers)\b", r"--\1", message)
+    # "data" is a word of its own in many messages, and its values are checked before.
+    names = "|".join(field.name for field in fields(kind) if field.name != "data")
+    message = re.sub(  # but not within a path, a quotation or a longer name
+        rf"(?<![\w/.'\"-])({names})(?![\w/.'\"-])( ?= ?)?",
+        lambda found: f"--{found[1].replace('_', '-')}" + " " * bool(found[2]),
+        message,
+    )
+    return message.replace(", got None", "").replace("or None for", "or leave it out for")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -198,8 +231,9 @@ def _task(arguments: list[str] | None) -> str:
 def _parser(task: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mdlib",
-        description="Train with mirror descent. `python -m mdlib.sentiment` conducts the book's "
-        "studies of text, `python -m mdlib.claims` measures the ledger.",
+        description="Train with mirror descent. The book's studies are conducted by `python -m "
+        "mdlib.sentiment`, `python -m mdlib.vision` and `python -m mdlib.sentences`; `python -m "
+        "mdlib.claims` measures the ledger.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     models = {"sentiment": "the sentiment classifier", "vision": "the vision transformer"}
@@ -230,6 +264,7 @@ def _command(
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --tas would pass here, and not where --task decides the options
     )
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mdlib.experiments.optimizers import build_optimizer
 from mdlib.experiments.run import TrainingRun
@@ -16,6 +20,7 @@ from mdlib.train.batches import epoch_batches, sorted_batches
 from mdlib.train.examples import Batch
 
 _TIMED = 5  # steps
+_LIMIT = 20.0  # seconds for all of them
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,20 @@ class Cost:
         return "\n".join(f"{name:<16} {value}" for name, value in rows.items())
 
 
-def cost(run: TrainingRun, device: str = "auto") -> Cost:
-    """Count, and time a few real steps on batches from the shortest to the longest."""
+def cost(run: TrainingRun, device: str = "auto", progress: bool = False) -> Cost:
+    """Count, and time a few real steps on batches from the shortest to the longest.
+
+    Where these would take longer than some 20 seconds, it is parts of batches that are timed. With
+    progress, stderr says what is being done.
+    """
+    where = choose_device(device)
+    if progress:
+        print(f"{run.title}: reading the data ...", file=sys.stderr)
     model, parts = run.load(("train", "validation"))
-    model.to(choose_device(device))
+    model.to(where)
     data, held_out = parts["train"], parts["validation"]
+    if progress:
+        print("timing a few steps ...", file=sys.stderr)
     lengths, held_out_lengths = run.tokens(data), run.tokens(held_out)
     batches = epoch_batches(data.lengths, run.batch_size, seed=run.seed, epoch=0)
     checks = sorted_batches(held_out.lengths, run.batch_size)
@@ -81,7 +95,7 @@ def cost(run: TrainingRun, device: str = "auto") -> Cost:
     )
 
 
-def costs(runs: Iterable[TrainingRun], device: str = "auto") -> str:
+def costs(runs: Iterable[TrainingRun], device: str = "auto", progress: bool = False) -> str:
     """Write down what each kind of run costs, and all together.
 
     How a run is optimized and seeded hardly matters for that.
@@ -91,7 +105,7 @@ def costs(runs: Iterable[TrainingRun], device: str = "auto") -> str:
         kinds.setdefault(replace(run, seed=0, lr=1e-3), []).append(run)
     parts, total = [], 0.0
     for kind, alike in kinds.items():
-        found = cost(kind, device)
+        found = cost(kind, device, progress)
         total += found.seconds * found.epochs * len(alike)
         parts.append(f"{len(alike)} x {kind.title}\n\n{found}\n")
     count = sum(map(len, kinds.values()))
@@ -148,25 +162,47 @@ class _Chosen:
 def _step_seconds(
     run: TrainingRun, model: nn.Module, data: Examples, batches: list[Tensor]
 ) -> float:
-    """Mean over batches of typical sizes, from an even choice of quantiles."""
+    """Mean over batches of typical sizes, from an even choice of quantiles, the middle first."""
     by_size = sorted(batches, key=lambda batch: _area(data.lengths, batch))
     count = min(_TIMED, len(batches))
     chosen = [by_size[math.floor((i + 0.5) * len(batches) / count)] for i in range(count)]
     # A step takes as long at any learning rate, and at a low one its numbers stay finite.
-    optimizer, seconds = build_optimizer(replace(run, lr=1e-9), model), []
-    for batch in [chosen[-1], *chosen]:  # the first one warms up
-        timed = fit(
-            model,
-            _Chosen(data, batch),
-            optimizer,
-            epochs=1,
-            batch_size=len(batch),
-            reduction=run.reduction,
-            clip=run.clip,
-            progress=False,
-        )
-        seconds.append(timed.seconds)
-    return sum(seconds[1:]) / count
+    step = partial(_time, run, model, data, build_optimizer(replace(run, lr=1e-9), model))
+    step(chosen[-1][:1])  # the first one warms up
+    most = max(2, math.floor(_LIMIT / count / step(chosen[-1][:1])))
+    begun, seconds = time.perf_counter(), []
+    for i in sorted(range(count), key=lambda i: abs(i - count // 2)):
+        seconds.append(_extrapolated(step, data, chosen[i], most))
+        if time.perf_counter() - begun > _LIMIT:
+            break
+    return sum(seconds) / len(seconds)
+
+
+def _extrapolated(
+    step: Callable[[Tensor], float], data: Examples, batch: Tensor, most: int
+) -> float:
+    """Seconds of a step, on a line through two parts of the batch if it has more than most."""
+    if len(batch) <= most:
+        return step(batch)
+    longest = batch[data.lengths[batch].argsort(descending=True)]  # all are padded to the first
+    one, part = step(longest[:1]), step(longest[:most])
+    return part + max(part - one, 0.0) / (most - 1) * (len(batch) - most)
+
+
+def _time(
+    run: TrainingRun, model: nn.Module, data: Examples, optimizer: Optimizer, batch: Tensor
+) -> float:
+    """Seconds of one step on the batch."""
+    return fit(
+        model,
+        _Chosen(data, batch),
+        optimizer,
+        epochs=1,
+        batch_size=len(batch),
+        reduction=run.reduction,
+        clip=run.clip,
+        progress=False,
+    ).seconds
 
 
 def _area(lengths: Tensor, batch: Tensor) -> int:

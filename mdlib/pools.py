@@ -8,11 +8,13 @@ it had done so far. Only a call that loses its worker again is given up.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import contextmanager
 from typing import Any
 
 from joblib import cpu_count
@@ -63,9 +65,8 @@ def on_this_machine(
     >>> sorted(on_this_machine(abs, [-3, 4], workers=1))
     [(0, 3), (1, 4)]
     """
+    check_workers(workers)
     workers = cpu_count() if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
     if workers == 1:
         yield from ((number, call(item)) for number, item in enumerate(items))
         return
@@ -119,19 +120,13 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
     ------
     ModuleNotFoundError
         If Dask is not installed here.
-    OSError
+    ConnectionError
         If no scheduler answers.
     Exception
         What a call raises.
     """
-    try:
-        from distributed import Client, KilledWorker, as_completed
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a cluster needs Dask, here and on its workers: "
-            "pip install 'attention-in-the-mirror[cluster]'"
-        ) from error
-    with Client(scheduler, set_as_default=False) as client:
+    with _connected(scheduler) as client:
+        from distributed import KilledWorker, as_completed
 
         def submit(group: Sequence[tuple[int, Any]]) -> Generator[tuple[int, Any], None, list[int]]:
             # Impure: an equal call of another time would otherwise be the same task.
@@ -150,6 +145,40 @@ def on_cluster(call: Call, items: Sequence[Any], scheduler: str) -> Iterator[tup
                 yield number, _given_up("its workers were lost again and again")
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of processes below 1, as `on_this_machine` does when the first is called."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Refuse a scheduler that does not answer, as `on_cluster` does when the first is called."""
+    with _connected(scheduler):
+        pass
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "a cluster needs Dask, here and on its workers: "
+            "pip install 'attention-in-the-mirror[cluster]'"
+        ) from error
+    try:
+        get_address_host_port(scheduler)  # a client would wait before it says what is wrong
+        client = Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"scheduler {scheduler!r} does not answer: {error}; give the address that it printed "
+            "when it was started, such as tcp://10.0.0.1:8786"
+        ) from None
+    with client:
+        yield client
+
+
 def _process() -> Any:
     """A process of one thread that begins with its first call."""
     watch = {"initializer": _end_with, "initargs": (os.getpid(),)}
@@ -157,7 +186,11 @@ def _process() -> Any:
 
 
 def _end_with(parent: int) -> None:
-    """Have this process end when its parent has: killed, that one cannot stop it."""
+    """Have this process end when its parent has: killed, that one cannot stop it.
+
+    Ctrl-C reaches both, and that one answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

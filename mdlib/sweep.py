@@ -19,21 +19,23 @@ import json
 import shlex
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from mdlib import provenance
 from mdlib.atomic import whole_file
-from mdlib.pools import LostWorkerError, on_cluster, on_this_machine
+from mdlib.pools import LostWorkerError, check_scheduler, check_workers, on_cluster, on_this_machine
 
 Execute = Callable[[Any, Path], Any]
 Status = Literal["finished", "diverged", "failed"]
@@ -119,6 +121,8 @@ def sweep(
         If a run is no dataclass of plain values.
     ValueError
         For workers below 1 or given along with a scheduler.
+    ConnectionError
+        If no scheduler answers.
     FileNotFoundError
         If a worker of the cluster does not see the folder.
     ModuleNotFoundError
@@ -143,6 +147,10 @@ def sweep(
             f"workers={workers} counts processes on this machine, and the cluster at {scheduler} "
             "has its own; give one of the two"
         )
+    if scheduler is None:
+        check_workers(workers)
+    else:
+        check_scheduler(scheduler)
     folder = Path(folder).resolve()
     runs = list(runs)
     named = {run_directory(run, folder): run for run in runs}
@@ -173,6 +181,23 @@ def perform(run: Any, execute: Execute, folder: str | Path, *, record: str = "ou
     path = run_directory(run, Path(folder).resolve())
     _begin(run, path)
     return _perform((run, path), execute, record, _command())
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make the folder of runs, and see that it can be written to.
+
+    Raises
+    ------
+    OSError
+        If not.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f"folder {str(folder)!r} cannot be made or written to: {error.strerror}; name another"
+        ) from None
 
 
 def run_directory(run: Any, folder: str | Path) -> Path:
@@ -210,8 +235,24 @@ def _begin(run: Any, directory: Path) -> None:
     if (directory / "run.json").exists():
         return
     directory.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory / ".turn"), whole_file(directory / "run.json") as file:
+    with _turn(directory), whole_file(directory / "run.json") as file:
         file.write(_description(run).encode())
+
+
+@contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    """Hold the run's lock; say so if another process has it."""
+    # The system drops the lock with the process. One that only seems to be lost keeps it.
+    lock = FileLock(directory / ".turn")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is at the run {directory}, waiting", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str) -> Outcome:
@@ -221,8 +262,7 @@ def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str
             f"{directory} is not to be seen on {socket.gethostname()}; "
             "name a folder that all workers share"
         )
-    # The system drops the file's lock with the process. One that only seems to be lost keeps it.
-    with _TURN, FileLock(directory / ".turn"):
+    with _TURN, _turn(directory):
         if done := _done(run, directory, record):
             return done
         started = time.time()

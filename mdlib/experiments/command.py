@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from mdlib.atomic import whole_file
 from mdlib.cost import costs
 from mdlib.experiments.record import Record
 from mdlib.experiments.study import Study, conduct, planned
-from mdlib.experiments.training import prepare
+from mdlib.experiments.training import choose_device, prepare
+from mdlib.sweep import make_folder
 
 _PROMISE = """\
 Every contender tries equally many settings on the validation part; the test part is seen once, by
@@ -39,7 +41,7 @@ def run(
     Returns
     -------
     int
-        0, the exit status.
+        The exit status: 0, or 130 if it was stopped by Ctrl-C.
     """
     parser = _parser(program, studies)
     options = parser.parse_args(arguments)
@@ -54,13 +56,21 @@ def run(
                 before.updated(Record({}, study.setting, {}))  # refused now, not after hours
         except ValueError as error:
             parser.error(f"--only: {error}")
-    if options.dry_run:
-        print(costs(planned(study), options.device))
-        return 0
-    if options.scheduler is None:
-        prepare(planned(study))
-    where = {"workers": options.workers, "scheduler": options.scheduler}
-    found = conduct(study, options.folder, options.device, **where)
+    try:
+        if options.dry_run:
+            print(costs(planned(study), options.device, progress=True))
+            return 0
+        if options.scheduler is None:
+            choose_device(options.device)
+            make_folder(options.folder)
+            prepare(planned(study))
+        where = {"workers": options.workers, "scheduler": options.scheduler}
+        found = conduct(study, options.folder, options.device, **where)
+    except (ValueError, ModuleNotFoundError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     # When it began is not known: runs may be older than this process.
     came = provenance.collect(f"{program} {shlex.join(arguments)}", None, *packages)
     record = Record(came, study.setting, found)

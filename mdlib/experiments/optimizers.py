@@ -72,9 +72,12 @@ def check_choice(run: Choice) -> None:
     if run.optimizer not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
         raise ValueError(f"optimizer must be one of {known}; got {run.optimizer!r}")
-    for optimizer, name in (("md", "p"), ("l1", "penalty"), ("adamw", "weight_decay")):
-        if run.optimizer == optimizer and not getattr(run, name):
-            raise ValueError(f"{optimizer} needs a {name}, got {getattr(run, name)}")
+    needed = (("md", "p", 1.1), ("l1", "penalty", 1e-4), ("adamw", "weight_decay", 0.01))
+    for optimizer, name, usual in needed:
+        if run.optimizer == optimizer and not (value := getattr(run, name)):
+            raise ValueError(
+                f"{optimizer} needs a {name}, got {value}; give {name}, such as {name}={usual}"
+            )
     for name, users in OWN.items():
         value = getattr(run, name)
         if value and run.optimizer not in users:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -128,6 +129,9 @@ class TrainingRun(ABC):
         UnavailableError
             If the data are not here and cannot be fetched.
         """
+
+    def save_reader(self, directory: Path) -> None:  # noqa: B027
+        """Keep with the run what its network reads with; images need nothing beside the weights."""
 
     @abstractmethod
     def tokens(self, examples: Examples) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,12 @@ from mdlib.experiments.optimizers import build_optimizer
 from mdlib.experiments.run import TrainingRun, fit_options
 from mdlib.train import evaluate, fit, load_weights
 
+# How many there are of each kind.
+_DEVICES: dict[str, Callable[[], int]] = {
+    "cpu": lambda: 1,
+    "cuda": torch.cuda.device_count,
+    "mps": torch.backends.mps.is_available,
+}
 _WEIGHTS: tuple[Literal["best", "last"], ...] = ("best", "last")
 
 
@@ -46,13 +52,18 @@ def train(
 
     Raises
     ------
+    ValueError
+        If there is no such device.
     UnavailableError
         If the data are not here and cannot be fetched.
     FloatingPointError
         If the loss is no longer finite.
     """
+    where = choose_device(device)  # before the data, which take longer
     model, parts = run.load(("train", "validation"))
-    model.to(choose_device(device))
+    model.to(where)
+    if not (directory / "config.json").exists():  # begun with other settings, it is not ours
+        run.save_reader(directory)
     trained = fit(
         model,
         parts["train"],
@@ -81,11 +92,14 @@ def score_on_test(
 
     Raises
     ------
+    ValueError
+        If there is no such device.
     FileNotFoundError
         If the run was not trained in the directory.
     """
+    where = choose_device(device)
     model, parts = run.load(("test",))
-    model.to(choose_device(device))
+    model.to(where)
     scores: dict[str, dict[str, float]] = {}
     for which in _WEIGHTS:
         load_weights(model, directory, which)
@@ -94,10 +108,31 @@ def score_on_test(
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is a GPU if there is one."""
+    """Return the device of a name; "auto" is a GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        For another kind than cpu, cuda or mps, or one that this machine does not have.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    kind = name.partition(":")[0]
+    if kind not in _DEVICES:
+        raise ValueError(f"device must be auto, cpu, cuda or mps, got {name!r}")
+    try:
+        device = torch.device(name)
+        found = (device.index or 0) < _DEVICES[kind]()
+    except RuntimeError:  # cuda:one
+        found = False
+    if not found:
+        raise ValueError(f"device {name!r} is not available here; use cpu")
+    return device
 
 
 def _plain(line: dict[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,10 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     FileNotFoundError
         If the run was not trained in the directory.
     """
+    where = choose_device(device)
     last, _ = load_model(run, directory, "last")
     best, tokenizer = load_model(run, directory)
-    best.to(choose_device(device))
+    best.to(where)
     _, parts = load_encoded(run.data, run.vocabulary, ["test"])
     texts = choose_texts(sequences(run, parts["test"]), tokenizer, max(COUNTS), TEXTS)
     pivots = look_at_pivots(best, tokenizer)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ __all__ = [
     "build_optimizer",
     "fit_options",
 ]
+
+TOKENIZER = "tokenizer.json"  # in a run's directory
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"subset": 20_000, "epochs": 3, "momentum": 0.9, "normalize": True},
@@ -139,6 +142,11 @@ class SentimentRun(TrainingRun):
             for part, texts in encoded.items()
         }
         return build_model(self, len(tokenizer)), cast(dict[Part, Examples], examples)
+
+    def save_reader(self, directory: Path) -> None:
+        """Keep the tokenizer: without it a trained network could not be read once the data go."""
+        tokenizer, _ = load_encoded(self.data, self.vocabulary, [])
+        tokenizer.save(directory / TOKENIZER)
 
     def tokens(self, examples: Examples) -> Tensor:
         """Return the length of each text."""

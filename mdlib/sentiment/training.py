@@ -9,7 +9,7 @@ from mdlib.data.encoded import load_encoded
 from mdlib.data.tokenizer import Tokenizer
 from mdlib.experiments.training import choose_device, prepare, score_on_test, train
 from mdlib.nn import TextClassifier
-from mdlib.sentiment.run import SentimentRun, build_model
+from mdlib.sentiment.run import TOKENIZER, SentimentRun, build_model
 from mdlib.sentiment.texts import sequences, training_part
 from mdlib.train import load_weights
 
@@ -28,7 +28,15 @@ def load_model(
     run: SentimentRun, directory: str | Path, which: Literal["last", "best"] = "best"
 ) -> tuple[TextClassifier, Tokenizer]:
     """Return a trained model in evaluation mode, on the CPU, and the tokenizer it reads with."""
-    tokenizer, _ = load_encoded(run.data, run.vocabulary, [])
+    tokenizer = _load_tokenizer(run, Path(directory))
     model = build_model(run, len(tokenizer)).eval()
     load_weights(model, directory, which)
     return model, tokenizer
+
+
+def _load_tokenizer(run: SentimentRun, directory: Path) -> Tokenizer:
+    if (directory / TOKENIZER).exists():
+        return Tokenizer.load(directory / TOKENIZER)
+    # Trained before tokenizers were kept with the runs: that of its data is the same.
+    tokenizer, _ = load_encoded(run.data, run.vocabulary, [])
+    return tokenizer

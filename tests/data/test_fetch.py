@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +103,29 @@ def test_a_file_is_fetched_once_and_nothing_else_is_left(host, tmp_path, path):
     assert fetch(source, tmp_path).read_bytes() == CONTENT
     assert len(host.asked) == asked
     assert [path.name for path in tmp_path.iterdir()] == ["data.gz"]
+
+
+def test_the_bytes_are_synced_before_the_file_has_its_name(host, tmp_path, monkeypatch):
+    calls = []
+
+    def spy(owner, name):
+        real = getattr(owner, name)
+
+        def call(*args):
+            calls.append((name, tmp_path.joinpath("data.gz").exists()))
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    spy(os, "fsync")
+    spy(Path, "replace")
+    fetch(host.source("plain/data.gz"), tmp_path)
+    assert calls[:2] == [("fsync", False), ("replace", False)]
+
+
+def test_a_download_shows_how_far_it_is(host, tmp_path, capsys):
+    fetch(host.source("plain/data.gz"), tmp_path)
+    assert "data.gz: 100%" in capsys.readouterr().err
 
 
 def test_a_truncated_download_is_continued_where_it_broke(host, tmp_path):

@@ -101,6 +101,33 @@ def test_a_split_parts_the_rows_and_no_near_texts():
         assert part.labels.tolist() == [texts.index(text) % 2 for text in part.texts]
 
 
+def sharing(run):
+    """Twenty texts in pairs that share so many words, and twenty in pairs that share one less."""
+    return [
+        " ".join([f"{kind}{i}", *(f"{kind}{i // 2}x{j}" for j in range(shared))])
+        for kind, shared in (("near", run), ("apart", run - 1))
+        for i in range(20)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("load", "written", "run"), [(load_imdb, reviews, 10), (load_sst2, phrases, 5)]
+)
+def test_near_are_reviews_that_share_ten_words_and_phrases_that_share_five(
+    load, written, run, monkeypatch
+):
+    content = written(*((text, i % 2) for i, text in enumerate(sharing(run))))
+    monkeypatch.setattr(module, "read_files", lambda files, build: dict.fromkeys(files, content))
+    data = load()[0]
+    apart = 0
+    for seed in range(5):
+        held_out = set(data.split(0.5, seed)[1].texts)
+        sides = [text in held_out for text in data.texts]
+        assert sides[:20:2] == sides[1:20:2]
+        apart += sides[20::2] != sides[21::2]
+    assert apart == 5
+
+
 @needs_data
 def test_the_real_reviews_are_the_published_ones():
     train, test = load_imdb()

@@ -38,12 +38,13 @@ def phrases(rows):
 def stored(tmp_path, monkeypatch):
     """Let MDLIB_DATA hold the small data sets; return the folder, whose cache/ is the user's."""
     train, test = texts(100, 5, 40, seed=0), texts(30, 5, 40, seed=1)
+    dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
     contents = {
         "imdb/train.jsonl.gz": reviews([*train, test[0], test[1]]),
         "imdb/test.jsonl.gz": reviews(test),
-        "sst2/train.tsv.gz": phrases(texts(120, 1, 9, seed=2)),
-        "sst2/dev.tsv.gz": phrases(texts(20, 4, 9, seed=3)),
-        "sst2/test.tsv.gz": phrases(texts(22, 4, 9, seed=4)),
+        "sst2/train.tsv.gz": phrases([*texts(120, 1, 9, seed=2), dev[0], sentences[0]]),
+        "sst2/dev.tsv.gz": phrases(dev),
+        "sst2/test.tsv.gz": phrases(sentences),
     }
     for files in (module._IMDB, module._SST2):
         for name in files:

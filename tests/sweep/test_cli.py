@@ -1,13 +1,15 @@
 """The command line: what it prints, what it refuses, and that both commands share their runs."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
+import torch
 
-from mdlib.__main__ import main
+from mdlib.__main__ import _as_options, main
 from mdlib.experiments.grid import choose_rates, grid, table
 from mdlib.sentiment import SentimentRun
 from mdlib.sweep import Outcome
@@ -109,21 +111,31 @@ def test_a_dry_run_survives_a_rate_that_training_would_not(run):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("sentiment", "md needs a p"),
-        ("sentiment --p 1", "p must be a finite number above 1"),
-        ("sentiment --p 1.7", "no learning rate for md with p=1.7"),
-        ("sentiment --optimizer adam --p 2 --lr 1", "adam has no p"),
-        ("sentiment --p 2 --heads 3", "width must be a multiple of heads"),
-        ("sentiment --p 2 --lr -1", "lr must be finite and >= 0, got -1"),
-        ("sentiment --p 2 --epochs 0", "epochs must be an integer of at least 1"),
-        ("sweep --p 1.1 --workers 0", "workers must be at least 1"),
+        ("sentiment", "md needs a --p; give --p, such as --p 1.1"),
+        ("sentiment --optimizer l1 --lr 1", "give --penalty, such as --penalty 0.0001"),
+        ("sweep --optimizer adamw --lr 1", "give --weight-decay, such as --weight-decay 0.01"),
+        ("sentiment --p 1", "--p must be a finite number above 1"),
+        ("sentiment --p 1.7", "no learning rate for md with --p 1.7: give --lr, or take"),
+        ("sentiment --optimizer adam --p 2 --lr 1", "adam has no --p, got 2.0; leave it out"),
+        ("sentiment --p 2 --heads 3", "--width must be a multiple of --heads, got --width 64"),
+        ("sentiment --p 2 --lr -1", "--lr must be finite and >= 0, got -1"),
+        ("sentiment --p 2 --epochs 0", "--epochs must be an integer of at least 1"),
+        ("sentiment --p 2 --max-length 0", "--max-length must be at least 1"),
+        ("sentiment --p 2 --stop-at-accuracy 2", "--stop-at-accuracy must lie in (0, 1]"),
+        ("sentiment --p 2 --clip 0", "--clip must be above 0, or leave it out for no clipping"),
+        ("sentiment --p 2 --subset 0", "--subset must be at least 1, or leave it out for all"),
+        ("sentiment --p 2 --vocabulary 5", "--vocabulary must be at least "),
+        ("sweep --p 1.1 --workers 0", "--workers must be at least 1"),
+        ("sweep --p 1.1 --scheduler foo", "--scheduler 'foo' does not answer: "),
         ("sweep --p 1.1 --workers 2 --scheduler tcp://x:1", "not allowed with"),
         ("sentiment --p x", "invalid float value: 'x'"),
         ("train", "invalid choice"),
+        ("sweep --tas vision --p 2 --dry-run", "unrecognized arguments: --tas vision"),
+        ("sentiment --p 2 --preset quick --epoch 1", "unrecognized arguments: --epoch 1"),
         ("vision --p 2 --data imdb", "invalid choice: 'imdb'"),
         ("vision --p 2 --vocabulary 9", "unrecognized arguments: --vocabulary 9"),
-        ("vision --p 2 --patch 3", "image_size must be a multiple of patch"),
-        ("sweep --task vision --p 2 --augment", "augment mirrors images, which digits do not"),
+        ("vision --p 2 --patch 3", "--image-size must be a multiple of --patch"),
+        ("sweep --task vision --p 2 --augment", "--augment mirrors images, which digits do not"),
         ("sweep --task images --p 2", "invalid choice: 'images'"),
         ("", "required"),
     ],
@@ -133,6 +145,93 @@ def test_bad_options_are_named(command, message, stored, capsys):
         main([*command.split(), "--folder", str(stored / "runs")] if command else [])
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
+    assert not list(stored.glob("runs/*"))
+
+
+def test_a_run_that_fails_is_explained_in_options_too(run):
+    status, _, err = run("sentiment --p 2 --lr 0.01", "--subset", "500")
+    assert status == 1
+    assert "--subset 500 is more than the 120 examples; leave it out" in err
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "/home/p/data/seed/width: no such file",
+        "[Errno 28] No space left on device: 'runs/p'",
+        "sst2/train.tsv.gz: neither under MDLIB_DATA (seed/p) nor in the cache",
+    ],
+)
+def test_words_that_are_no_settings_are_left_alone(message):
+    assert _as_options(message, SentimentRun) == message
+
+
+@pytest.mark.parametrize("more", ["", "--dry-run"])
+@pytest.mark.parametrize("command", ["sentiment", "sweep"])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "device must be auto, cpu, cuda or mps, got 'gpu'"),
+        ("cuda:99", "device 'cuda:99' is not available here; use cpu"),
+        ("cuda:one", "device 'cuda:one' is not available here; use cpu"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
+    command, more, device, message, stored, capsys
+):
+    arguments = f"{command} --p 1.1 --device {device} {more} --folder {stored / 'runs'}"
+    with pytest.raises(SystemExit) as exited:
+        main(arguments.split())
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (stored / "runs").exists()
+    assert not (stored / "cache").exists()
+
+
+@pytest.mark.parametrize("command", ["sentiment --p 1.1", "sweep --p 1.1 --seed 0 --workers 1"])
+@pytest.mark.parametrize(
+    ("more", "used_by"),
+    [("--test", ["train", "score_on_test"]), ("--dry-run", ["cost"]), ("", ["train"])],
+)
+def test_the_device_reaches_all_that_computes(command, more, used_by, run, monkeypatch):
+    asked = []
+
+    def choose(name):
+        asked.append((sys._getframe(1).f_code.co_name, name))
+        return torch.device("cpu")
+
+    for module in ("mdlib.experiments.training", "mdlib.cost", "mdlib.__main__"):
+        monkeypatch.setattr(f"{module}.choose_device", choose)
+    assert run(f"{command} --lr 0.01 --device cuda:99 {more}")[0] == 0
+    assert {name for _, name in asked} == {"cuda:99"}
+    assert [who for who, _ in asked if not who.startswith("train_")] == used_by
+
+
+@pytest.mark.parametrize("command", ["sentiment", "sweep"])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_texts_are_read(command, stored, capsys):
+    (stored / "file").write_bytes(b"")
+    with pytest.raises(SystemExit) as exited:
+        main([*command.split(), "--p", "1.1", "--folder", str(stored / "file" / "runs")])
+    assert exited.value.code == 2
+    assert re.search(
+        r"--folder '.*file/runs' cannot be made or wr.*; name", capsys.readouterr().err
+    )
+    assert not (stored / "cache").exists()
+
+
+@pytest.mark.parametrize("command", ["sentiment", "sweep --workers 1"])
+def test_a_stopped_command_says_how_to_go_on(command, run, stored, monkeypatch):
+    def stop(run, directory, device, progress=False):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mdlib.__main__.train", stop)
+        status, out, err = run(f"{command} --p 2 --lr 0.01", "--seed", "0")
+    assert (status, out) == (130, "")
+    assert err.endswith("stopped; the same command goes on\n")
+    assert "Traceback" not in err
+    assert runs_in(stored / "runs") == []
+    assert run(f"{command} --p 2 --lr 0.01", "--seed", "0")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["sentiment", "sweep", "sentiment --dry-run"])
@@ -142,7 +241,7 @@ def test_absent_data_are_an_error_not_a_failed_run(command, stored, monkeypatch,
         main([*command.split(), "--p", "1.1", "--folder", str(stored / "runs")])
     assert exited.value.code == 2
     assert "which is no folder" in capsys.readouterr().err
-    assert not (stored / "runs").exists()
+    assert not list(stored.glob("runs/*"))
 
 
 @pytest.mark.parametrize("command", ["sentiment", "vision", "sweep", "sweep --task vision"])
@@ -192,8 +291,10 @@ def test_the_cost_of_images_is_told_beforehand(tmp_path, capsys):
 def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "mdlib", "--help"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "sentiment" in out
-    assert "sweep" in out
+    for name in ("sentiment", "vision", "sweep"):
+        assert name in [line.split()[0] for line in out.splitlines() if line.startswith("    ")]
+    for name in ("sentiment", "vision", "sentences", "claims"):
+        assert f"python -m mdlib.{name}" in " ".join(out.split())
 
 
 def end(validation=None, status="finished", **values):

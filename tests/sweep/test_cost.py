@@ -1,12 +1,14 @@
 """What is counted beforehand is what is then done."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mdlib import cost as module
 from mdlib.cost import cost, duration, operations
 from mdlib.sentiment import SentimentRun, build_model, train
 
@@ -55,6 +57,47 @@ def test_a_cut_counts(stored):
     whole, cut = cost(RUN), cost(replace(RUN, max_length=3))
     assert cut.tokens <= 3 * 120 < whole.tokens
     assert f"{cut.tokens:,}" in str(cut)
+
+
+class Clock:
+    """Time in which a step lasts so long, and longer for each example."""
+
+    def __init__(self, monkeypatch, step, example):
+        self.now, self.step, self.example, self.sizes = 0.0, step, example, []
+        monkeypatch.setattr(module, "fit", self.fit)
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: self.now))
+
+    def fit(self, model, examples, optimizer, **options):
+        self.sizes.append(len(examples.lengths))
+        seconds = self.step + self.example * len(examples.lengths)
+        self.now += seconds
+        return SimpleNamespace(seconds=seconds)
+
+
+@pytest.mark.parametrize("example", [0.0, 0.01, 0.1, 1.0, 9.0, 60.0])
+@pytest.mark.parametrize("step", [0.001, 0.5, 30.0])
+def test_timing_ends_soon_and_is_right_where_time_is_linear(step, example, stored, monkeypatch):
+    clock = Clock(monkeypatch, step, example)
+    whole = step + 7 * example
+    passes = cost(replace(RUN, subset=70)).seconds / 10 / whole
+    assert 1 < passes < 1.5  # validation is in it
+    one = step + example
+    assert clock.now <= 2 * 20 + 2 * one + (one + step + 2 * example)
+    assert len(clock.sizes) >= 3
+    if example <= 0.1 and step < 0.1:
+        assert clock.sizes[2:] == [7] * 5
+
+
+def test_it_says_what_it_is_doing_when_asked(stored, capsys):
+    cost(RUN)
+    assert capsys.readouterr() == ("", "")
+    cost(RUN, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(": ")[-1] for line in err.splitlines()] == [
+        "reading the data ...",
+        "timing a few steps ...",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_the_parts_of_sst2_are_its_own(stored):
     tokenizer, parts = load_encoded("sst2", 200, PARTS)
     texts = load_sst2(exclude_shared=True)
     assert len(tokenizer) <= 200
+    assert [len(parts[name].ids) for name in PARTS] == [120, 20, 22]  # none of the others' in train
     for name, data in zip(PARTS, texts, strict=True):
         assert torch.equal(parts[name].labels, data.labels)
         assert all(map(torch.equal, parts[name].ids, tokenizer.encode(data.texts)))

@@ -51,6 +51,44 @@ def test_the_test_is_of_the_best_weights_and_of_the_last(stored):
     assert scores["best"]["accuracy"] > 0.8
 
 
+def test_a_trained_model_is_read_without_its_data(stored, monkeypatch):
+    train(SMALL, stored / "run")
+    tokenizer, parts = load_encoded("sst2", 200, ["validation"])
+    inputs, _ = sequences(SMALL, parts["validation"]).collate(torch.arange(20))
+    before = load_model(SMALL, stored / "run")[0](*inputs)
+    hide_data(stored, monkeypatch)
+    model, reader = load_model(SMALL, stored / "run")
+    assert torch.equal(model(*inputs), before)
+    assert reader.tokens(range(len(reader))) == tokenizer.tokens(range(len(tokenizer)))
+
+
+def hide_data(stored, monkeypatch):
+    monkeypatch.setenv("MDLIB_DATA", str(stored / "nowhere"))
+    (stored / "cache").rename(stored / "another cache")
+
+
+def test_a_run_that_never_ended_can_be_read_too(stored, monkeypatch):
+    with pytest.raises(FloatingPointError):
+        train(replace(SMALL, optimizer="sgd", lr=1e30), stored / "run")
+    hide_data(stored, monkeypatch)
+    load_model(SMALL, stored / "run", "last")
+
+
+def test_a_run_without_a_tokenizer_is_read_with_that_of_its_data(stored):
+    train(SMALL, stored / "run")
+    (stored / "run" / "tokenizer.json").unlink()
+    model, tokenizer = load_model(SMALL, stored / "run")
+    assert len(tokenizer) == model.tokens.num_embeddings
+
+
+def test_other_settings_leave_the_tokenizer_alone(stored):
+    train(SMALL, stored / "run")
+    written = (stored / "run" / "tokenizer.json").read_bytes()
+    with pytest.raises(ValueError, match="begun with other settings"):
+        train(replace(SMALL, vocabulary=150), stored / "run")
+    assert (stored / "run" / "tokenizer.json").read_bytes() == written
+
+
 def test_a_stopped_run_goes_on_and_a_finished_one_is_not_repeated(stored):
     whole = train(SMALL, stored / "whole")
     again = train(SMALL, stored / "whole")
@@ -160,7 +198,7 @@ def test_equal_numbers_are_equal_runs():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "md needs a p, got None"),
+        ({}, "md needs a p, got None; give p, such as p=1.1"),
         ({"optimizer": "l1"}, "l1 needs a penalty"),
         ({"optimizer": "adamw"}, "adamw needs a weight_decay"),
         ({"optimizer": "adam", "p": 1.1}, "adam has no p, got 1.1; leave it out, or take md"),

@@ -274,6 +274,33 @@ def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored,
     assert not (stored / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--device", "gpu", "device must be auto, cpu, cuda or mps, got 'gpu'"),
+        ("--folder", "/dev/null/runs", "folder '/dev/null/runs' cannot be made"),
+        ("--scheduler", "foo", "scheduler 'foo' does not answer"),
+    ],
+)
+def test_what_a_study_cannot_use_is_named(option, value, message, stored, monkeypatch, capsys):
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    with pytest.raises(SystemExit) as exited:
+        command.main(["tiny", "--folder", str(stored / "runs"), option, value])
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (stored / "runs").exists()
+
+
+def test_a_study_that_is_stopped_says_how_to_go_on(stored, monkeypatch, capsys):
+    def stop(run, directory, device):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    monkeypatch.setattr(module, "train", stop)
+    assert command.main(["tiny", "--folder", str(stored / "runs"), "--workers", "1"]) == 130
+    assert capsys.readouterr().err.endswith("stopped; the same command goes on\n")
+
+
 @pytest.mark.parametrize("name", ["text reviews", "text learned", "images mnist", "images cifar"])
 def test_the_shipped_record_is_of_the_books_study(name):
     record, study = recorded(name.split()[1]), BOOKS[name]

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,7 +92,7 @@ def test_a_killed_process_costs_only_its_run(tmp_path, monkeypatch):
     assert counts(ends) == [1, 2, 1, 2, 1, 1]
 
 
-def sweep_elsewhere(folder, how):
+def sweep_elsewhere(folder, how, **options):
     """Two chores in a process of their own, as the command line starts it."""
     code = (
         "from chores import Chore, do\n"
@@ -99,8 +101,28 @@ def sweep_elsewhere(folder, how):
     )
     path = os.pathsep.join(sys.path)
     return subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        **options,
     )
+
+
+def wait_for_workers(process, folder):
+    """The two processes that are at the chores, once they are."""
+    while len(files := list(folder.glob("*/starts"))) < 2 or not all(
+        starts(f.parent) for f in files
+    ):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    return [int(starts(file.parent)[0]) for file in files]
+
+
+def wait_until_ended(workers):
+    deadline = time.monotonic() + 30
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline, workers
+        time.sleep(0.1)
 
 
 def alive(process):
@@ -114,17 +136,9 @@ def alive(process):
 @posix
 def test_processes_end_with_a_sweep_that_is_killed(tmp_path):
     with sweep_elsewhere(tmp_path, "never ends") as process:
-        while len(files := list(tmp_path.glob("*/starts"))) < 2 or not all(
-            starts(f.parent) for f in files
-        ):
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.1)
+        workers = wait_for_workers(process, tmp_path)
         process.kill()
-    workers = [int(starts(file.parent)[0]) for file in files]
-    deadline = time.monotonic() + 30
-    while any(map(alive, workers)):
-        assert time.monotonic() < deadline, workers
-        time.sleep(0.1)
+    wait_until_ended(workers)
 
 
 def test_a_second_function_has_a_record_of_its_own(tmp_path):
@@ -159,6 +173,37 @@ def test_two_sweeps_at_a_time_share_the_work(tmp_path):
     assert other.exitcode == 0
     assert ended(ends) == ["finished"] * 50
     assert counts(ends) == [1] * 50
+
+
+def test_a_process_that_waits_for_another_says_so(tmp_path, capsys):
+    directory = run_directory(Chore(0), tmp_path)
+    perform(Chore(0, "raises"), do, tmp_path)
+    assert capsys.readouterr().err == ""
+    directory.mkdir()
+    other = FileLock(directory / ".turn")
+    with ThreadPoolExecutor(1) as threads:
+        with other:
+            end = threads.submit(perform, Chore(0), do, tmp_path)
+            deadline = time.monotonic() + 30
+            while not (said := capsys.readouterr().err):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert said == f"another process is at the run {directory}, waiting\n"
+            assert not end.done()
+        assert end.result().status == "finished"
+
+
+@posix
+def test_ctrl_c_ends_a_sweep_and_its_processes_without_their_tracebacks(tmp_path):
+    with sweep_elsewhere(tmp_path, "never ends", start_new_session=True) as process:
+        workers = wait_for_workers(process, tmp_path)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert err.count(b"Traceback") == err.count(b"KeyboardInterrupt") == 1
+    wait_until_ended(workers)
 
 
 def test_threads_of_one_process_take_turns(tmp_path):
@@ -250,6 +295,7 @@ def test_workers_here_and_a_cluster_exclude_each_other(tmp_path):
 def test_workers_below_one_are_refused(workers, tmp_path):
     with pytest.raises(ValueError, match=f"workers must be at least 1, got {workers}"):
         sweep([Chore(0)], do, tmp_path, workers=workers)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
