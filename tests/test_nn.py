@@ -114,6 +114,19 @@ def test_dropout_is_for_training():
     torch.testing.assert_close(model(ids), same(ids))
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("half", ["attention", "mlp"])
+def test_each_half_of_a_block_drops_what_it_adds(half, norm_first):
+    """The other half is silent, and no attention weight is dropped."""
+    block = Block(12, 3, 20, dropout=0.5, norm_first=norm_first)
+    block.attention.eval()
+    silent = block.mlp[2] if half == "attention" else block.attention.out
+    for param in silent.parameters():
+        nn.init.zeros_(param)
+    x = torch.randn(2, 7, 12)
+    assert not torch.equal(block(x), block(x))
+
+
 def test_attention_drops_weights_and_keeps_their_mean():
     attention = SelfAttention(12, 3, dropout=0.5).double()
     x = torch.randn(2, 7, 12, dtype=torch.float64)

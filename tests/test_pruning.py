@@ -150,6 +150,19 @@ def test_any_precision_is_stored_as_it_is(dtype):
     assert stored_size(model) <= 1640 * dtype.itemsize + 300
 
 
+def test_what_repeats_and_where_the_zeros_are_cost_next_to_nothing():
+    """Equal weights hardly anything; one in a hundred little more than the entropy of its place."""
+    model = nn.Linear(300, 300, bias=False)
+    nn.init.constant_(model.weight, 0.5)
+    assert stored_size(model) == len(pack(model)) < 90_000 * (4 + 1 / 8) / 500
+    there = torch.rand(300, 300, generator=torch.Generator().manual_seed(0)) < 0.01
+    model.weight.data.mul_(there)
+    share = float(there.double().mean())
+    entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
+    least = 90_000 * entropy / 8
+    assert least < stored_size(model) == len(pack(model)) < 1.8 * least
+
+
 def test_the_more_is_pruned_the_smaller_it_gets(seed):
     torch.manual_seed(seed)
     model = TextClassifier(vocabulary=200, width=32, layers=2, heads=2, hidden=64)

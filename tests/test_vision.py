@@ -187,6 +187,12 @@ def test_dropout_is_for_training():
     torch.testing.assert_close(model(images), same(images))
 
 
+def test_embedded_tokens_are_dropped():
+    model, images = transformer(dropout=0.5), pictures()
+    model.blocks.eval()
+    assert not torch.equal(model(images), model(images))
+
+
 # ---- attention on request -----------------------------------------------------------------------
 
 

@@ -32,9 +32,11 @@ from mdlib.data.image_archives import (
     read_batch,
 )
 from mdlib.data.image_data import ImageData
+from mdlib.data.patches import patch_tokens
 from mdlib.data.store import read_files
 
 Parts = tuple[ImageData, ImageData, ImageData]
+Tokens = tuple[Tensor, Tensor]
 CifarSource = Literal["original", "subset", "jpeg"]
 
 _MNIST = {
@@ -102,6 +104,47 @@ def load_digit_images() -> Parts:
     data = ImageData("digits", images, torch.from_numpy(digits.target).long(), _DIGITS)
     rest, test = data.split(every=5)
     return _named("digits", *rest.split(every=5), test)
+
+
+def load_digits_patches(side: int = 2) -> tuple[Tokens, Tokens, Tokens]:
+    """Load scikit-learn's digits as sequences of square patches, in the parts of the images.
+
+    Parameters
+    ----------
+    side : int
+        Of a patch, in pixels: 1, 2, 4 or 8.
+
+    Returns
+    -------
+    train, validation, test : (tokens, labels)
+        Of the images of `load_digit_images`, in their order.
+
+        tokens : float32 tensor (N, (8 / side)**2, side**2)
+            From 0 (paper) to 1 (ink); patches row by row, and the pixels of each row by row, as
+            `mdlib.nn.patchify` cuts them.
+        labels : int64 tensor (N,)
+            From 0 to 9.
+
+    Raises
+    ------
+    ValueError
+        If the side does not divide 8.
+
+    Examples
+    --------
+    >>> (tokens, labels), _, _ = load_digits_patches()
+    >>> tokens.shape, labels.shape
+    (torch.Size([1157, 16, 4]), torch.Size([1157]))
+    """
+    if side not in (1, 2, 4, 8):
+        raise ValueError(
+            f"patches of side {side} do not fill an image of 8 x 8; take a side of 1, 2, 4 or 8"
+        )
+    first, second, third = (
+        (patch_tokens(part.images[:, 0] / 255, side, side, position=0), part.labels)
+        for part in load_digit_images()
+    )
+    return first, second, third
 
 
 def digit_pair(positive: int, negative: int) -> tuple[Tensor, Tensor]:

@@ -260,6 +260,27 @@ def test_what_was_decoded_is_kept(compressed, monkeypatch, tmp_path):
     assert torch.equal(load_cifar10("jpeg")[0].images, first[0].images)
 
 
+def test_other_files_of_the_same_lengths_are_other_images(compressed):
+    """Zeros after a file are not looked at: all are brought to one length."""
+    found = []
+    for seed in (0, 1):
+        file, _, (picture,) = jpegs(1, seed)
+        padded = np.pad(file, (0, 3000 - len(file)))
+        pixels = decode_images(padded, np.array([0, 3000]), 32, 32)
+        error = pixels[0].transpose(1, 2, 0).astype(int) - picture
+        assert np.abs(error).mean() < 3
+        found.append(pixels)
+    assert not np.array_equal(*found)
+
+
+def test_what_another_library_decoded_is_not_taken(compressed, monkeypatch):
+    jpeg, offsets, _ = jpegs(1, seed=0)
+    decode_images(jpeg, offsets, 32, 32)
+    monkeypatch.setattr(decoded.features, "version", lambda name: f"another {name}")
+    monkeypatch.setattr(decoded.Image, "open", lambda file: Image.new("RGB", (32, 32), "white"))
+    assert (decode_images(jpeg, offsets, 32, 32) == 255).all()
+
+
 def test_an_image_of_another_size_is_refused(compressed):
     jpeg, offsets, _ = jpegs(1, seed=0, side=16)
     with pytest.raises(ValueError, match=r"image 0 is \(16, 16\), not 32 x 32"):
@@ -276,11 +297,13 @@ def test_nobody_is_asked_for_the_jpeg_files(monkeypatch, tmp_path):
 # ---- the names ----------------------------------------------------------------------------------
 
 
-def test_versions_of_cifar10_never_share_a_name(published):
-    names = [part.name for source in ("original", "subset") for part in load_cifar10(source)]
+def test_versions_of_cifar10_never_share_a_name(published, compressed):
+    sources = ("original", "subset", "jpeg")
+    names = [part.name for source in sources for part in load_cifar10(source)]
     assert names == [
         *("CIFAR-10 train", "CIFAR-10 validation", "CIFAR-10 test"),
         *("CIFAR-10 subset train", "CIFAR-10 subset validation", "CIFAR-10 subset test"),
+        *("CIFAR-10 jpeg train", "CIFAR-10 jpeg validation", "CIFAR-10 jpeg test"),
     ]
     with pytest.raises(ValueError, match="original, subset or jpeg; got 'cifar'"):
         load_cifar10("cifar")

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from mdlib.data.images import digit_pair
+from mdlib.data.images import digit_pair, load_digit_images, load_digits_patches
 from mdlib.data.patches import patch_corners, patch_tokens
+from mdlib.nn import patchify
 
 
 def test_a_pair_holds_all_images_of_both_digits_with_their_labels():
@@ -29,6 +30,21 @@ def test_a_pair_holds_all_images_of_both_digits_with_their_labels():
 def test_a_pair_that_is_none_is_refused(pair):
     with pytest.raises(ValueError, match=f"got {pair[0]} and {pair[1]}"):
         digit_pair(*pair)
+
+
+@pytest.mark.parametrize("side", [1, 2, 4, 8])
+def test_the_digits_patches_are_those_of_their_images(side):
+    """In the same parts, so that what is learned on patches can be compared."""
+    for (tokens, labels), part in zip(load_digits_patches(side), load_digit_images(), strict=True):
+        assert tokens.dtype == torch.float32
+        assert torch.equal(tokens, patchify(part.images / 255, side))
+        assert torch.equal(labels, part.labels)
+
+
+@pytest.mark.parametrize("side", [-2, 0, 3, 16])
+def test_patches_that_do_not_fill_a_digit_are_refused(side):
+    with pytest.raises(ValueError, match=f"side {side} do not fill .* take a side of 1, 2, 4 or 8"):
+        load_digits_patches(side)
 
 
 @given(
