@@ -52,7 +52,6 @@ KNOWN: set[tuple[str, str]] = {
     ("images-pruning", f"MNIST, each matrix, plain, points: {_LOW}"),
     ("text-learned", "p = 2, learned at least"),
     ("text-learned", "p = 3, learned at least"),
-    ("text-learned", f"over p = 2, points: {_LOW}"),
     *(
         ("text-selection-in-reviews", f"{case}: {end}")
         for case in ("plain, log of shares", "momentum, order", "momentum, log of shares")
