@@ -569,14 +569,14 @@ def test_the_papers_numbers_stand_beside_ours():
     assert {said for row, said in reverse.items() if " over " in row} == {"the reverse here"}
     doubt = by_row(unsure, images_unsure)
     assert {said for row, said in doubt.items() if "reviews" in row and " over " in row} == {
-        "no difference seen"
+        "not told apart"
     }
     for read, verdict in {
-        images_as_claimed: "level to within a point",
+        images_as_claimed: "level",
         images_behind: "behind",
         images_unsure: "cannot tell",
     }.items():
-        parity = [said for row, said in by_row(as_claimed, read).items() if "and Adam" in row]
+        parity = [said for row, said in by_row(as_claimed, read).items() if "against Adam" in row]
         assert parity == [verdict] * 4
 
 

@@ -16,7 +16,7 @@ from mdlib.paired import Difference
 from mdlib.sentiment import published as text
 from mdlib.vision import published as images
 
-_SAID = {1: "so here", 0: "no difference seen", -1: "the reverse here"}
+_SAID = {1: "so here", 0: "not told apart", -1: "the reverse here"}
 _EXPONENTS = (1.1, 2.0, 3.0)
 
 
@@ -45,7 +45,7 @@ def beside_paper(read: Read = recorded) -> Shown:
     return table(
         columns,
         caption="Mean ± standard deviation; of our differences, taken seed by seed, the mean and "
-        "its 95 % interval. Three numbers of the paper are of 3, 4 and 6 layers.",
+        "its 95 % interval. A range of the paper's is over its 3, 4 and 6 layers.",
     )
 
 
@@ -54,7 +54,7 @@ def _accuracies(read: Read) -> Iterator[_Row]:
         ours = percent(read("reviews").values(f"p = {p:g}", "test", "best", "accuracy"))
         for layers, row in text.TEST_ACCURACY.items():
             mean, spread = row[p]
-            what = f"reviews, {layers} layers, p = {p:g}, test accuracy, %"
+            what = f"reviews, {layers} layers, p = {p:g}, %"
             yield _Row(what, f"{mean:.2f} ± {spread:.2f}", ours, "")
 
 
@@ -66,8 +66,8 @@ def _gaps(read: Read) -> Iterator[_Row]:
         "fewer reviews, to the end": ("learned", plain, "last"),
     }
     for p in _EXPONENTS[1:]:
-        depths = text.TEST_ACCURACY.values()
-        theirs = ", ".join(f"{row[1.1][0] - row[p][0]:+.2f}" for row in depths)
+        gaps = [row[1.1][0] - row[p][0] for row in text.TEST_ACCURACY.values()]
+        theirs = f"{min(gaps):+.2f} to {max(gaps):+.2f}"
         for setting, (name, label, which) in settings.items():
             rivals = (label.format(1.1), label.format(f"{p:g}"))
             found = read(name).difference(*rivals, "test", which, "accuracy")
@@ -98,21 +98,17 @@ def _weights(read: Read) -> Iterator[_Row]:
 
 
 def _parity(read: Read) -> Iterator[_Row]:
-    theirs = f"about {images.TEST_ACCURACY}, both"
+    theirs = f"both about {images.TEST_ACCURACY}"
     for name, of in SETS.items():
         record = read(name)
         for form, label in FORMS.items():
-            own = label.format(1.1)
-            pair = (
-                percent(record.values(one, "test", "best", "accuracy")) for one in (own, "Adam")
-            )
-            behind = record.difference("Adam", own, "test", "best", "accuracy")
-            said = _within_a_point(behind)
-            yield _Row(f"{of}, p = 1.1 and Adam, %; here: {form}", theirs, ", ".join(pair), said)
+            ahead = record.difference(label.format(1.1), "Adam", "test", "best", "accuracy")
+            what = f"{of}, p = 1.1 against Adam, points; here: {form}"
+            yield _Row(what, theirs, ahead.points, _within_a_point(ahead))
 
 
-def _within_a_point(behind: Difference) -> str:
+def _within_a_point(ahead: Difference) -> str:
     """What an interval says of two accuracies that are reported as level."""
-    if POINTS * max(behind.high, -behind.low) <= 1:
-        return "level to within a point"
-    return {1: "behind", 0: "cannot tell", -1: "ahead"}[behind.sign]
+    if POINTS * max(ahead.high, -ahead.low) <= 1:
+        return "level"
+    return {1: "ahead", 0: "cannot tell", -1: "behind"}[ahead.sign]
