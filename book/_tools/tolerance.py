@@ -8,7 +8,9 @@ of every table may not.
 import re
 
 TOLERANCE = 0.1
-DECIMAL = re.compile(r"(?<![\w.])[-−]?(?:\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+)(?![\w.])")
+# The pixels of an image are letters in which, now and then, a "+3e8/" looks like a number.
+PIXELS = r"data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+"
+DECIMAL = re.compile(rf"{PIXELS}|(?<![\w.])([-−]?(?:\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+))(?![\w.])")
 
 
 def forgive(new, stored):
@@ -20,11 +22,17 @@ def forgive(new, stored):
         return [forgive(a, b) for a, b in zip(new, stored, strict=True)]
     if not (isinstance(new, str) and isinstance(stored, str)):
         return new
-    old = DECIMAL.findall(stored)
-    if len(DECIMAL.findall(new)) != len(old):
+    old = _decimals(stored)
+    if len(_decimals(new)) != len(old):
         return new
     decimals = iter(old)
-    return DECIMAL.sub(lambda match: _closest(match.group(), next(decimals)), new)
+    return DECIMAL.sub(
+        lambda match: _closest(match[1], next(decimals)) if match[1] else match[0], new
+    )
+
+
+def _decimals(text):
+    return [match[1] for match in DECIMAL.finditer(text) if match[1]]
 
 
 def _closest(new, stored):

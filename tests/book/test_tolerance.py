@@ -43,6 +43,13 @@ def test_the_rest_is_not(new, stored):
     assert forgive(new, stored) != stored
 
 
+def test_pixels_hold_no_decimals():
+    """One image has what looks like a number, the other does not; neither is touched."""
+    drawn, text = '<img src="data:image/png;base64,{}"> at most {}', ("i+3e8/=", "iVBOR=")
+    new, stored = (drawn.format(*pair) for pair in zip(text, ("2.6e-04", "2.7e-04"), strict=True))
+    assert forgive(new, stored) == drawn.format(text[0], "2.7e-04")
+
+
 def test_another_structure_stays_as_it_is():
     assert forgive([{"text": "0.5"}], []) == [{"text": "0.5"}]
     assert forgive({"text": "0.5", "more": 1}, {"text": "0.51"}) == {"text": "0.51", "more": 1}

@@ -121,8 +121,14 @@ def test_a_dry_run_survives_a_rate_that_training_would_not(run):
         ("sentiment --p 2 --lr -1", "--lr must be finite and >= 0, got -1"),
         ("sentiment --p 2 --epochs 0", "--epochs must be an integer of at least 1"),
         ("sentiment --p 2 --max-length 0", "--max-length must be at least 1"),
-        ("sentiment --p 2 --stop-at-accuracy 2", "--stop-at-accuracy must lie in (0, 1]"),
-        ("sentiment --p 2 --clip 0", "--clip must be above 0, or leave it out for no clipping"),
+        (
+            "sentiment --p 2 --stop-at-accuracy 2",
+            "--stop-at-accuracy must be a number in (0, 1], or leave it out",
+        ),
+        (
+            "sentiment --p 2 --clip 0",
+            "--clip must be a finite number above 0, or leave it out for no clipping",
+        ),
         ("sentiment --p 2 --subset 0", "--subset must be at least 1, or leave it out for all"),
         ("sentiment --p 2 --vocabulary 5", "--vocabulary must be at least "),
         ("sweep --p 1.1 --workers 0", "--workers must be at least 1"),

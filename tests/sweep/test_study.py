@@ -197,10 +197,15 @@ def test_a_record_survives_its_file_to_six_digits(found):
 
 def test_sparsity_is_the_mean_over_the_three_matrices():
     sizes = {"query": 0.1, "key": 0.2, "value": 0.6}
-    weights = {name: dict.fromkeys(("zero", "small", "hoyer"), x) for name, x in sizes.items()}
+    rest = [0.0] * (len(EDGES) - 3)  # the first bin holds what is tiny, the last what is not
+    weights = {
+        name: {**dict.fromkeys(("zero", "small", "hoyer"), x), "counts": [x, *rest, 1 - x]}
+        for name, x in sizes.items()
+    }
     runs = [{"weights": weights}, {"weights": dict.fromkeys(sizes, weights["query"])}]
     record = Record({}, {}, {"a": {"runs": runs}})
-    assert record.sparsity("a", "small").tolist() == pytest.approx([0.3, 0.1])
+    for measure in ("small", "tiny"):
+        assert record.sparsity("a", measure).tolist() == pytest.approx([0.3, 0.1])
     assert "20.0 ± 14.1" in record.sparsity_table("x").text
     assert "0.20 ± 0.14" in record.sparsity_table("x").text
 
