@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mdlib.claims.images import SETS
-from mdlib.claims.studies import FORMS, POINTS, Read, more_below
+from mdlib.claims.studies import FORMS, POINTS, Read
 from mdlib.experiments.record import percent, recorded
 from mdlib.figures import Shown, table
 from mdlib.paired import Difference
@@ -92,7 +92,7 @@ def _scores(read: Read) -> Iterator[_Row]:
 def _weights(read: Read) -> Iterator[_Row]:
     rivals = {"reviews": ("reviews", "p = 2")} | {n: (of, "Adam") for n, of in SETS.items()}
     for name, (of, rival) in rivals.items():
-        found = more_below(read(name), "p = 1.1", rival)
+        found = read(name).sparser("p = 1.1", rival, "tiny")
         what = f"{of}, attention weights near zero, p = 1.1 over {rival}, points; here: below 0.01"
         yield _Row(what, "more", found.points, _SAID[found.sign])
 

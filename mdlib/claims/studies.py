@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from mdlib.claims.rows import Measured, more
 from mdlib.experiments.record import Record
-from mdlib.paired import Difference, paired_difference
 
 Read = Callable[[str], Record]
 POINTS = 100  # in a share of 1
@@ -24,10 +23,5 @@ def more_of(
 
 def more_tiny(record: Record, case: str, a: str, b: str) -> Iterator[Measured]:
     """Claim that a leaves more entries of the attention weights below 0.01 than b, in points."""
-    found = more_below(record, a, b)
+    found = record.sparser(a, b, "tiny")
     return more(case, POINTS * found.mean, POINTS * found.low, range(len(record.runs(a))))
-
-
-def more_below(record: Record, a: str, b: str) -> Difference:
-    """Compare the shares of entries of W_Q, W_K and W_V that are below 0.01."""
-    return paired_difference(record.sparsity(a, "tiny"), record.sparsity(b, "tiny"))

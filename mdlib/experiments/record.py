@@ -94,6 +94,10 @@ class Record:
 
         return torch.stack([of(name) for name in ATTENTION_WEIGHTS]).mean(0)
 
+    def sparser(self, a: str, b: str, measure: str) -> Difference:
+        """Return how much larger a measure of `sparsity` is for a than for b, seed by seed."""
+        return paired_difference(self.sparsity(a, measure), self.sparsity(b, measure))
+
     def sparsity_table(self, caption: str = "") -> Shown:
         """Return a line for each contender: how sparse its attention weights are at the end."""
         labels = list(self.contenders)
