@@ -9,11 +9,11 @@ import tempfile
 import time
 from functools import partial
 
-from mdlib.cost import duration
-from mdlib.experiments import train
-from mdlib.experiments.grid import grid
-from mdlib.sweep import sweep
-from mdlib.vision import VisionRun
+from mdlib.runs import train
+from mdlib.runs.cost import duration
+from mdlib.runs.grid import grid
+from mdlib.runs.sweep import sweep
+from mdlib.studies.images import VisionRun
 
 WORKERS = 2
 

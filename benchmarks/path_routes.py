@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mdlib import AttentionProblem
-from mdlib.path import attention_path
+from mdlib.path.attention import attention_path
 
 SEEDS, RADII = range(1, 21), [0.1, 1.0, 10.0, 100.0, 1000.0]
 SCIPY_SEEDS, SCIPY_RADIUS = range(1, 4), 10.0

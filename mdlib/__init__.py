@@ -1,25 +1,34 @@
 """mdlib: mirror descent for softmax attention, the library behind *Attention in the Mirror*."""
 
 from mdlib.attention import AttentionProblem
-from mdlib.checks import check_potential
-from mdlib.dynamics import attention_descent, joint_descent
-from mdlib.joint import JointPath, joint_path
-from mdlib.optim import MirrorDescent
-from mdlib.path import Path, attention_path
-from mdlib.potentials import (
+from mdlib.descent import JointTrajectory, Trajectory, attention_descent, joint_descent
+from mdlib.geometry import (
     Hypentropy,
     LpPotential,
     NegativeEntropy,
     Potential,
+    check_potential,
     directional_divergence,
 )
-from mdlib.shrinkage import Shrinkage, margin_shrinkage
-from mdlib.svm import InfeasibleError, NotSolvedError, Solution, attention_svm, classifier_svm
-from mdlib.trajectory import JointTrajectory, Trajectory
+from mdlib.optim import MirrorDescent, ProximalSGD
+from mdlib.path import AttentionPath, JointPath, attention_path, joint_path, log_excess_risk
+from mdlib.svm import (
+    InfeasibleError,
+    NotSolvedError,
+    Shrinkage,
+    Solution,
+    attention_svm,
+    classifier_svm,
+    is_locally_optimal,
+    label_margin,
+    margin_shrinkage,
+    race_svm,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttentionPath",
     "AttentionProblem",
     "Hypentropy",
     "InfeasibleError",
@@ -29,8 +38,8 @@ __all__ = [
     "MirrorDescent",
     "NegativeEntropy",
     "NotSolvedError",
-    "Path",
     "Potential",
+    "ProximalSGD",
     "Shrinkage",
     "Solution",
     "Trajectory",
@@ -40,7 +49,11 @@ __all__ = [
     "check_potential",
     "classifier_svm",
     "directional_divergence",
+    "is_locally_optimal",
     "joint_descent",
     "joint_path",
+    "label_margin",
+    "log_excess_risk",
     "margin_shrinkage",
+    "race_svm",
 ]

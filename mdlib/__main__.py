@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mdlib.cost import cost, costs
-from mdlib.data.fetch import UnavailableError
-from mdlib.experiments import OPTIMIZERS, TrainingRun, prepare, score_on_test, train
-from mdlib.experiments.grid import choose_rates, grid, table
-from mdlib.experiments.training import choose_device
-from mdlib.sentiment import SentimentRun
-from mdlib.sweep import Outcome, make_folder, perform, run_directory, sweep
-from mdlib.vision import VisionRun
+from mdlib.files.fetch import UnavailableError
+from mdlib.runs import OPTIMIZERS, TrainingRun, prepare, score_on_test, train
+from mdlib.runs.cost import cost, costs
+from mdlib.runs.grid import choose_rates, grid, table
+from mdlib.runs.sweep import Outcome, make_folder, perform, run_directory, sweep
+from mdlib.runs.training import choose_device
+from mdlib.studies.images import VisionRun
+from mdlib.studies.text import SentimentRun
 
 KINDS: dict[str, type[TrainingRun]] = {"sentiment": SentimentRun, "vision": VisionRun}
 PRESETS = {
@@ -232,8 +232,8 @@ def _parser(task: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mdlib",
         description="Train with mirror descent. The book's studies are conducted by `python -m "
-        "mdlib.sentiment`, `python -m mdlib.vision` and `python -m mdlib.sentences`; `python -m "
-        "mdlib.claims` measures the ledger.",
+        "mdlib.studies.text`, `python -m mdlib.studies.images` and `python -m "
+        "mdlib.studies.sentences`; `python -m mdlib.claims` measures the ledger.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     models = {"sentiment": "the sentiment classifier", "vision": "the vision transformer"}

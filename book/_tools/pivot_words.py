@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 
-from mdlib.data.pivot import PivotSentence
+from mdlib.data.text.pivot import PivotSentence
 
 SOURCE = Path(__file__).with_suffix(".toml")
 TARGET = Path(__file__).parents[2] / "mdlib" / "data" / "pivot.jsonl"

@@ -24,8 +24,9 @@ from mdlib.claims import (
     sentences,
     text,
 )
-from mdlib.claims.ledger import CLAIMS, Claim, claim, ledger, recorded
-from mdlib.claims.rows import Ledger, Measured, Row
+from mdlib.claims.beside import beside_paper
+from mdlib.claims.form import Claim, Ledger, Measured, Row
+from mdlib.claims.ledger import CLAIMS, claim, ledger, recorded
 
 __all__ = [
     "CLAIMS",
@@ -33,6 +34,7 @@ __all__ = [
     "Ledger",
     "Measured",
     "Row",
+    "beside_paper",
     "claim",
     "direction",
     "images",

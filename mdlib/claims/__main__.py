@@ -7,10 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from mdlib import provenance
-from mdlib.atomic import whole_file
 from mdlib.claims import Ledger
-from mdlib.claims.ledger import PRESETS, claims_of
+from mdlib.claims.form import PRESETS
+from mdlib.claims.ledger import claims_of
+from mdlib.files import provenance
+from mdlib.files.atomic import whole_file
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from mdlib.claims.images import SETS
 from mdlib.claims.studies import FORMS, POINTS, Read
-from mdlib.experiments.record import percent, recorded
-from mdlib.figures import Shown, table
-from mdlib.paired import Difference
-from mdlib.sentiment import published as text
-from mdlib.vision import published as images
+from mdlib.figures.plots import Shown, table
+from mdlib.measure.paired import Difference
+from mdlib.runs.record import percent, recorded
+from mdlib.studies.images import published as images
+from mdlib.studies.text import published as text
 
 _SAID = {1: "so here", 0: "not told apart", -1: "the reverse here"}
 _EXPONENTS = (1.1, 2.0, 3.0)

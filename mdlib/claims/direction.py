@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
+from mdlib.attention.problem import AttentionProblem
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import STEPS, Descent, Svm, goals, paper_run, problems, selection
-from mdlib.dynamics import attention_descent
-from mdlib.potentials import LpPotential, directional_divergence
+from mdlib.descent.descent import attention_descent
+from mdlib.descent.trajectory import Trajectory
+from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm
-from mdlib.trajectory import Trajectory
 
 _MATRIX = (-2, -1)
 _HUNDRED, _TWENTY = range(1, 101), range(1, 21)

@@ -1,7 +1,8 @@
 """Chapter 15: mirror descent against Adam on vision transformers; what sparse weights are worth.
 
-The runs take hours. They were made once, by ``python -m mdlib.vision mnist`` and ``cifar``, and the
-claims read the records; a point is a per cent. Each compares two contenders seed by seed.
+The runs take hours. They were made once, by ``python -m mdlib.studies.images mnist`` and
+``cifar``, and the claims read the records; a point is a per cent. Each compares two contenders seed
+by seed.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Iterator
 
 import torch
 
+from mdlib.claims.form import Measured, more
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured, more
 from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
-from mdlib.experiments.record import Record, recorded
-from mdlib.paired import paired_difference
-from mdlib.pruning import prunable
+from mdlib.measure.paired import paired_difference
+from mdlib.measure.pruning import prunable
+from mdlib.runs.record import Record, recorded
 
 # How the records are called, and what they are of.
 SETS = {"mnist": "MNIST", "cifar": "CIFAR-10 (JPEG)"}

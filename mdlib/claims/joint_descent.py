@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
-from torch import Tensor
-
-from mdlib.attention import AttentionProblem
+from mdlib.attention.problem import AttentionProblem
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import STEPS, Svm, planted, references, to_svms
-from mdlib.dynamics import joint_descent
-from mdlib.potentials import LpPotential, directional_divergence
-from mdlib.svm import Solution, attention_svm
-from mdlib.trajectory import JointTrajectory
+from mdlib.descent.descent import joint_descent
+from mdlib.descent.trajectory import JointTrajectory
+from mdlib.geometry.potentials import LpPotential, directional_divergence
+from mdlib.svm import attention_svm, race_svm
 
 Descent = Callable[..., JointTrajectory]  # takes the arguments of `mdlib.joint_descent`
 
@@ -136,7 +133,7 @@ def joint_race(
         for name, lr_v in (("ahead", 0.3), ("behind", 0.0003), ("level", 0.05)):
             run = descent(problem, p, steps, (0.1, lr_v), v0=0.1 * decoder.v, record=[steps])
             found = (run.selected == tokens).all(-1)
-            between = race_svm(problem, tokens, decoder, run, p, svm).W
+            between = race_svm(problem, tokens, run.W[-1], run.v[-1], p, svm).W
             far = {
                 "full": directional_divergence(run.W[0], full, p)[found].median().item(),
                 "relaxed": directional_divergence(run.W[0], relaxed, p)[found].median().item(),
@@ -151,26 +148,3 @@ def joint_race(
                 ratio = min(far["full"], far["relaxed"]) / far["between"]
                 what = "full and relaxed over the SVM between"
             yield Measured(f"{case}: {what}", ratio, ">=", 10, seeds)
-
-
-def race_svm(
-    problem: AttentionProblem, tokens: Tensor, decoder: Solution, run: JointTrajectory, p: float,
-    svm: Svm = attention_svm,
-) -> Any:  # fmt: skip
-    r"""The W-SVM between full and relaxed, for the norms at a run's last step.
-
-    Input i moves W in proportion to the slope of its loss, exp(-m_i), and to its leak, exp(-gap_i).
-    In the limit these balance. With :math:`\rho` the label margin over the attention margin and
-    :math:`\gamma_i \ge 1` the margins of the l_p-SVM, input i needs the attention margin
-    :math:`\max(0, 1 - \rho (\gamma_i - 1))`. As rho depends on the SVM's own norm, it is solved for
-    by repetition.
-    """
-    psi = LpPotential(p)
-    label = psi.norm(run.v[-1], dim=-1) / decoder.norm
-    size = psi.norm(run.W[-1], dim=(-2, -1))
-    norm = svm(problem, tokens, p).norm
-    for _ in range(30):
-        needed = 1 - (label * norm / size)[..., None] * (decoder.margins - 1)
-        found = svm(problem, tokens, p, required=needed.clamp(0, 1))
-        norm = found.norm
-    return found

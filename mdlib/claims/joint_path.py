@@ -7,16 +7,16 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
+from mdlib.attention.problem import AttentionProblem
+from mdlib.claims.form import Measured
 from mdlib.claims.joint_descent import Descent
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Svm, planted, references, to_svms
-from mdlib.dynamics import joint_descent
-from mdlib.joint import JointPath, joint_path
-from mdlib.potentials import directional_divergence
-from mdlib.shrinkage import Shrinkage, margin_shrinkage
+from mdlib.descent.descent import joint_descent
+from mdlib.geometry.potentials import directional_divergence
+from mdlib.path.joint import JointPath, joint_path
 from mdlib.svm import attention_svm
+from mdlib.svm.shrinkage import Shrinkage, margin_shrinkage
 
 Route = Callable[..., JointPath]  # takes the arguments of `mdlib.joint_path`
 
@@ -102,7 +102,8 @@ def joint_condition(
     """The rate at which leaks cost label margin, and where the path at r = R = 100 ends.
 
     Planted problems of three inputs. Without a rival selection a leak costs at least a twelfth of
-    its size, see `mdlib.data.toy`; with one of 1.3 times the margin the rate is at most -0.3.
+    its size, see `mdlib.attention.generators`; with one of 1.3 times the margin the rate is at
+    most -0.3.
     """
     for rival in (0.0, 1.3):
         problem, tokens = AttentionProblem.planted(3, 4, 6, p, seed=seeds, rival=rival)

@@ -2,72 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from mdlib.claims.rows import Ledger, Measured, Row
-from mdlib.svm import InfeasibleError, NotSolvedError
-
-PRESETS = ("quick", "paper")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper, or of this book about it, that can be measured.
-
-    Call it to measure: ``claim("quick")``. Further keywords go to its function and replace the
-    tools under test or the preset's own seeds and steps, so that a test can hand it a broken tool.
-
-    Attributes
-    ----------
-    key : str
-        Its name in `CLAIMS`.
-    chapter : int
-        The chapter that prints it.
-    place : str
-        Where the claim is made.
-    statement : str
-        The claim in a sentence.
-    presets : mapping
-        For each of `PRESETS` the keywords that its function gets; empty for a claim that reads what
-        an experiment recorded, and so costs nothing and knows one preset only.
-    """
-
-    key: str
-    chapter: int
-    place: str
-    statement: str
-    presets: Mapping[str, Mapping[str, Any]]
-    measure: Callable[..., Iterator[Measured]]
-
-    @property
-    def reads(self) -> bool:
-        """Whether it reads a record instead of running anything."""
-        return not any(self.presets.values())
-
-    @property
-    def how(self) -> str:
-        """How it is measured, and why the bound is what it is: its function's docstring."""
-        return inspect.getdoc(self.measure) or ""
-
-    def __call__(self, preset: str = "quick", **replaced: Any) -> Ledger:
-        """Measure. A tool that fails on its task gives a row that does not hold, no exception."""
-        if preset not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}")
-        rows = Ledger()
-        try:
-            for m in self.measure(**{**self.presets[preset], **replaced}):
-                rows.append(
-                    Row(self, m.case, float(m.value), m.relation, m.bound, m.seeds, m.resolution)
-                )
-        except (ArithmeticError, InfeasibleError, NotSolvedError) as error:
-            failed = f"{type(error).__name__}: {error}".partition("\n")[0]
-            rows.append(Row(self, failed, float("nan"), "<=", 0.0, range(1)))
-        return rows
-
+from mdlib.claims.form import Claim, Ledger, Measured
 
 CLAIMS: dict[str, Claim] = {}
 

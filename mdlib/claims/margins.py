@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
-from mdlib.ball import log_excess_risk
+from mdlib.attention.problem import AttentionProblem
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Svm, problems
-from mdlib.path import attention_path
-from mdlib.potentials import LpPotential, directional_divergence
+from mdlib.geometry.potentials import LpPotential, directional_divergence
+from mdlib.path.attention import attention_path
+from mdlib.path.ball import log_excess_risk
 from mdlib.svm import attention_svm
 
 _MATRIX = (-2, -1)

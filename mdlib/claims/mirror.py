@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import growing
-from mdlib.optim import MirrorDescent
-from mdlib.potentials import LpPotential, directional_divergence
+from mdlib.geometry.potentials import LpPotential, directional_divergence
+from mdlib.optim.mirror_descent import MirrorDescent
 from mdlib.svm import classifier_svm
 
 Potentials = Callable[[float], Any]

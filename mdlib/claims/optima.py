@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
+from mdlib.attention.problem import AttentionProblem
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Descent, Svm, goals, long_run, problems, selection, starts
-from mdlib.dynamics import attention_descent
-from mdlib.potentials import LpPotential, directional_divergence
+from mdlib.descent.descent import attention_descent
+from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm
 
 _MATRIX = (-2, -1)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured
 from mdlib.claims.runs import Descent, Svm, goals, long_run, selection
-from mdlib.dynamics import attention_descent
-from mdlib.potentials import directional_divergence
+from mdlib.descent.descent import attention_descent
+from mdlib.geometry.potentials import directional_divergence
 from mdlib.svm import attention_svm
 
 _EXPONENTS = (1.25, 1.5, 1.75, 2, 3, 4)

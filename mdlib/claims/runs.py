@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
-from mdlib.joint import JointPath
-from mdlib.potentials import directional_divergence
+from mdlib.attention.problem import AttentionProblem
+from mdlib.descent.trajectory import JointTrajectory, Trajectory
+from mdlib.geometry.potentials import directional_divergence
+from mdlib.path.joint import JointPath
 from mdlib.svm import Solution, classifier_svm
-from mdlib.trajectory import JointTrajectory, Trajectory
 
 # Any function that takes the arguments of `mdlib.attention_descent`, or of `mdlib.attention_svm`.
 Descent = Callable[..., Trajectory]

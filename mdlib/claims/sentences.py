@@ -1,6 +1,7 @@
 """Chapter 12: the paper's one-layer model on sentences, from the record of one experiment.
 
-``python -m mdlib.sentences`` makes it, from draws of SST-2's phrases; a point is a per cent.
+``python -m mdlib.studies.sentences`` makes it, from draws of SST-2's phrases; a point is
+a per cent.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections.abc import Callable, Iterator
 from statistics import fmean, median
 from typing import Any
 
+from mdlib.claims.form import Measured, more
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured, more
-from mdlib.sentences import recorded
+from mdlib.studies.sentences import recorded
 
 Read = Callable[[], dict[str, Any]]
 

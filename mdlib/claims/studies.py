@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mdlib.claims.rows import Measured, more
-from mdlib.experiments.record import Record
+from mdlib.claims.form import Measured, more
+from mdlib.runs.record import Record
 
 Read = Callable[[str], Record]
 POINTS = 100  # in a share of 1

@@ -1,6 +1,6 @@
 """Chapters 13 and 14: what mirror descent does to transformers that read reviews.
 
-The runs take hours. They were made once, by ``python -m mdlib.sentiment reviews`` and
+The runs take hours. They were made once, by ``python -m mdlib.studies.text reviews`` and
 ``learned``, and the claims read the records; a point is a per cent. Each compares two contenders
 seed by seed.
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from mdlib.claims.form import Measured, more
 from mdlib.claims.ledger import claim
-from mdlib.claims.rows import Measured, more
 from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
-from mdlib.experiments.record import recorded
-from mdlib.paired import paired_difference
+from mdlib.measure.paired import paired_difference
+from mdlib.runs.record import recorded
 
 _SHOWN = ("p = 1.1", "p = 2", "p = 1.1, momentum", "p = 2, momentum", "Adam")
 

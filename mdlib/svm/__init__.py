@@ -1,18 +1,26 @@
-"""The two max-margin problems in the l_p norm: attention's and the classifier's.
+"""The max-margin problems in the l_p norm: attention's, the classifier's, and the race of both.
 
 `solve` is what users call. Below it: `rows` (a problem's constraints, checked and named),
 `constraints` (what a solver asks of them), `duality` (bounds), `interior` and `lbfgs` (the two
 solvers), `textbook` (cvxpy, for comparison) and `solution` (the answer with its certificate).
+Above it: `local` (local optimality), `race` and `shrinkage` (the joint theory).
 """
 
+from mdlib.svm.local import is_locally_optimal
+from mdlib.svm.race import race_svm
+from mdlib.svm.shrinkage import Shrinkage, margin_shrinkage
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.solve import attention_svm, classifier_svm, label_margin
 
 __all__ = [
     "InfeasibleError",
     "NotSolvedError",
+    "Shrinkage",
     "Solution",
     "attention_svm",
     "classifier_svm",
+    "is_locally_optimal",
     "label_margin",
+    "margin_shrinkage",
+    "race_svm",
 ]

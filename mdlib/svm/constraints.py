@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from mdlib.potentials import LpPotential
+from mdlib.geometry.potentials import LpPotential
 
 
 class Constraints(ABC):

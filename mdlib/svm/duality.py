@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdlib.potentials import LpPotential
+from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 
 

@@ -19,7 +19,7 @@ import math
 import torch
 from torch import Tensor
 
-from mdlib.potentials import LpPotential
+from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import mirror_distance, relative_gap, scale_to_optimum
 

@@ -10,7 +10,7 @@ smooth but for the signs of :math:`\lambda`, with gradient :math:`b - A w`, wher
 A line search compares values, and near the optimum two values agree in nearly every digit: L-BFGS
 then stops at a gap of about 1e-6. So after a first run every further one measures its values from
 where it starts. There the difference is a Bregman divergence of the conjugate potential, which
-`mdlib.bregman` computes exactly, and the gap falls as far as asked.
+`mdlib.geometry.potential` computes exactly, and the gap falls as far as asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from mdlib.potentials import LpPotential
+from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import lower_bound, relative_gap, scale_to_optimum
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
-from mdlib.shapes import one_axis
+from mdlib.attention.problem import AttentionProblem
+from mdlib.attention.shapes import one_axis
 from mdlib.svm.constraints import SampleConstraints, TokenConstraints
 from mdlib.svm.solution import Solution
 
@@ -25,8 +25,8 @@ class TokenRows:
     def __init__(self, problem: AttentionProblem, tokens: Tensor, required: Tensor | None) -> None:
         X, z = problem.X.double(), problem.z.double()
         n, T, d = X.shape[-3:]
-        there = problem.margins(X.new_zeros(d, d), tokens).isfinite()  # checks the tokens too
-        tokens = torch.as_tensor(tokens, device=X.device).long()
+        tokens = problem.checked_tokens(tokens)
+        there = problem.margins(X.new_zeros(d, d), tokens).isfinite()
         required = _checked_required(required, n, X.device)
         self.batch = torch.broadcast_shapes(there.shape[:-2], required.shape[:-1])  # type: ignore[no-untyped-call]
         _refuse_empty(self.batch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdlib.potentials import LpPotential
+from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import lower_bound, mirror_distance, scale_to_optimum
 

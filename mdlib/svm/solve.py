@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlib.attention import AttentionProblem
-from mdlib.potentials import LpPotential
+from mdlib.attention.problem import AttentionProblem
+from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, relative_gap
 from mdlib.svm.interior import interior_point

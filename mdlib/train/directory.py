@@ -30,7 +30,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from mdlib.atomic import whole_file
+from mdlib.files.atomic import whole_file
 
 _FORMAT = 1
 

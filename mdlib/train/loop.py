@@ -16,7 +16,7 @@ from mdlib.train.objective import Loss
 from mdlib.train.options import Options, Reduction, Schedule, is_integer, is_number
 from mdlib.train.precision import Precision, choose_precision
 from mdlib.train.processes import join
-from mdlib.train.run import Run
+from mdlib.train.result import Run
 from mdlib.train.settings import describe, provenance
 from mdlib.train.training import Training
 

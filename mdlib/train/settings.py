@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mdlib import provenance as origin
+from mdlib.files import provenance as origin
 from mdlib.train.examples import Examples
 from mdlib.train.objective import Loss
 

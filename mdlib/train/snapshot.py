@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mdlib.train.processes import Processes
-from mdlib.train.run import Place
+from mdlib.train.result import Place
 
 
 def take(

@@ -22,7 +22,7 @@ from mdlib.train.objective import Loss, correct, example_losses
 from mdlib.train.options import Options
 from mdlib.train.precision import Precision, autocast
 from mdlib.train.processes import Processes
-from mdlib.train.run import Place, Run
+from mdlib.train.result import Place, Run
 from mdlib.train.snapshot import put_back, take
 
 

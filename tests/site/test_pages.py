@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 import refresh
 import repository
-from browser import Visit, find, launched
+from tests.support.browser import Visit, find, launched
 
 SITE = refresh.ROOT / "_build" / "html"
 SOURCES = [page.relative_to(refresh.ROOT) for page in refresh.pages()]

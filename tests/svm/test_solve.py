@@ -577,26 +577,3 @@ def test_inputs_of_one_token_are_refused():
 def test_bad_samples(features, labels, message):
     with pytest.raises(ValueError, match=message):
         classifier_svm(features, labels, 2)
-
-
-# -- local optimality -----------------------------------------------------------------------------
-
-
-def test_optimal_tokens_are_locally_optimal_and_worst_are_not():
-    problem, v = AttentionProblem.random(6, 8, 10, seed=SEEDS)
-    assert problem.is_locally_optimal(problem.optimal_tokens(v), v, 1.75).all()
-    assert not problem.is_locally_optimal(problem.scores(v).argmin(-1), v, 1.75).any()
-
-
-def test_only_support_tokens_matter():
-    """Chosen token between two others; the far one scores higher but does not touch the margin."""
-    X = [[[0.0, 1.0], [0.0, 0.0], [5.0, -9.0]]]
-    problem = AttentionProblem(X, [1], [[0.0, 1.0]])
-    tokens = torch.tensor([0])
-    assert attention_svm(problem, tokens, 2).support.tolist() == [[False, True, False]]
-    beaten_by_far = torch.tensor([1.0, 1.0])  # scores 1, 0, -4
-    assert problem.is_locally_optimal(tokens, beaten_by_far, 2)
-    v = torch.tensor([3.0, 1.0])  # scores 1, 0, 6
-    assert problem.scores(v).argmax() == 2
-    assert problem.is_locally_optimal(tokens, v, 2)
-    assert not problem.is_locally_optimal(tokens, -v, 2)

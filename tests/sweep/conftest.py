@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from mdlib.data import text as module
+from mdlib.data.text.sets import sets as module
 
 
 def texts(count, least, most, seed):
@@ -53,5 +53,5 @@ def stored(tmp_path, monkeypatch):
             path.write_bytes(gzip.compress(contents[name]))
             monkeypatch.setitem(files, name, hashlib.sha256(contents[name]).hexdigest())
     monkeypatch.setenv("MDLIB_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("mdlib.data.encoded.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: tmp_path / "cache")
     return tmp_path

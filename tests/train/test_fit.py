@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-import small
 from mdlib import LpPotential, MirrorDescent
 from mdlib.train import Arrays, evaluate, fit, load_weights, training
 from mdlib.train.batches import epoch_batches
 from mdlib.train.precision import choose_precision
+from tests.support import small
 
 
 def points(count=203, classes=2, seed=0):

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 import mdlib
-import small
 from mdlib.train import fit, load_weights
 from mdlib.train.directory import RunDirectory
+from tests.support import small
 
 HERE = Path(__file__).parent
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")

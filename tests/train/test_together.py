@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import mdlib
-import small
 from mdlib.train import load_weights
+from tests.support import small
 
 HERE = Path(__file__).parent
 

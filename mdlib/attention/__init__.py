@@ -1,0 +1,13 @@
+"""Softmax attention on given data: the problem, its losses and its exact gradient."""
+
+from mdlib.attention.gradient import RiskGradient
+from mdlib.attention.losses import LOSSES, Loss, loss_named
+from mdlib.attention.problem import AttentionProblem
+
+__all__ = [
+    "LOSSES",
+    "AttentionProblem",
+    "Loss",
+    "RiskGradient",
+    "loss_named",
+]

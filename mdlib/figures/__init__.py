@@ -1,0 +1,18 @@
+"""Figures, tables and colored words, as the pages of the book show them."""
+
+from mdlib.figures.plots import GRAY, INK, PAPER, STYLE, Shown, color, look, show, slider, table
+from mdlib.figures.words import colored_words
+
+__all__ = [
+    "GRAY",
+    "INK",
+    "PAPER",
+    "STYLE",
+    "Shown",
+    "color",
+    "colored_words",
+    "look",
+    "show",
+    "slider",
+    "table",
+]

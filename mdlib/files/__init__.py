@@ -1,0 +1,1 @@
+"""Files: written whole, fetched by hash, found again, and what made them."""

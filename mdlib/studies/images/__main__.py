@@ -1,0 +1,18 @@
+"""Conduct a study of images: ``python -m mdlib.studies.images mnist --record PATH``."""
+
+from __future__ import annotations
+
+import sys
+
+from mdlib.runs import command
+from mdlib.studies.images.studies import STUDIES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Conduct a study, print its table, and record all of it when asked; return 0."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return command.run("python -m mdlib.studies.images", STUDIES, ("torch", "numpy"), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
