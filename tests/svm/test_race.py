@@ -85,5 +85,5 @@ def test_a_solver_that_never_settles_is_reported():
     def restless(*args, **kwargs):
         return SimpleNamespace(norm=torch.full((4,), float(next(answers)), dtype=torch.float64))
 
-    with pytest.raises(NotSolvedError, match="uncertain by"):
+    with pytest.raises(NotSolvedError, match="is off by"):
         race_svm(problem, tokens, *weights(problem, 1.0), 2, svm=restless)
