@@ -190,18 +190,26 @@ def test_sliders_change_the_picture(visit):
 
 
 @every_page
-@pytest.mark.parametrize("width", WIDTHS)
-def test_accessible(visit, width):  # the last test of a page: it takes the colors out of the code
-    visit.resize(width)
+def test_accessible(visit, context):  # the last test of a page: it takes the colors out of the code
+    """All rules in the wide light page; narrow, all but colors; dark, colors alone."""
     # Thousands of colored words, in the theme's high-contrast palette, would cost a minute.
     visit.page.evaluate(
         "document.querySelectorAll('.highlight pre').forEach(p => p.textContent = p.textContent)"
     )
-    rules = {"color-contrast": {"enabled": width == max(WIDTHS)}}  # colors know no width
-    options = {"resultTypes": ["violations"], "rules": rules}
+    if context.theme == "dark":
+        assert violations(visit, {"runOnly": ["color-contrast"]}) == []
+        return
+    assert violations(visit, {}) == []
+    visit.resize(min(WIDTHS))
+    assert violations(visit, {"rules": {"color-contrast": {"enabled": False}}}) == []
+
+
+def violations(visit, options):
+    """What axe finds and calls serious or critical."""
+    options = {"resultTypes": ["violations"]} | options
     found = Axe().run(visit.page, options=options).response["violations"]
-    assert [
+    return [
         (violation["id"], [node["html"][:120] for node in violation["nodes"]])
         for violation in found
         if violation["impact"] in ("serious", "critical")
-    ] == []
+    ]
