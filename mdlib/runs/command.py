@@ -1,4 +1,4 @@
-"""The command line that conducts a study: ``python -m mdlib.studies.text``, ``... mdlib.studies.images``."""
+"""Command line of a study: ``python -m mdlib.studies.text``, ``... mdlib.studies.images``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
 from mdlib.runs.cost import costs
-from mdlib.runs.record import Record
+from mdlib.runs.record import Provenance, Record
 from mdlib.runs.study import Study, conduct, planned
-from mdlib.runs.training import choose_device, prepare
 from mdlib.runs.sweep import make_folder
+from mdlib.runs.tables import accuracy_table
+from mdlib.runs.training import choose_device, prepare
 
 _PROMISE = """\
 Every contender tries equally many settings on the validation part; the test part is seen once, by
@@ -23,7 +25,10 @@ the runs with the settings that were best. Stopped at any moment, the same comma
 
 
 def run(
-    program: str, studies: Mapping[str, Study], packages: Sequence[str], arguments: Sequence[str]
+    program: str,
+    studies: Mapping[str, Study[Any]],
+    packages: Sequence[str],
+    arguments: Sequence[str],
 ) -> int:
     """Conduct one of the studies, print its table, and record all of it when asked.
 
@@ -52,8 +57,8 @@ def run(
         try:
             study = study.only(options.only)
             if options.record and options.record.exists():
-                before = Record.from_json(options.record.read_text(encoding="utf-8"))
-                before.updated(Record({}, study.setting, {}))  # refused now, not after hours
+                before = Record.from_json(options.record.read_text(encoding="utf-8"), study.result)
+                before.updated(Record(None, study.setting, {}))  # refused now, not after hours
         except ValueError as error:
             parser.error(f"--only: {error}")
     try:
@@ -73,17 +78,17 @@ def run(
         return 130
     # When it began is not known: runs may be older than this process.
     came = provenance.collect(f"{program} {shlex.join(arguments)}", None, *packages)
-    record = Record(came, study.setting, found)
+    record = Record(Provenance(**came), study.setting, found)
     if before is not None:
         record = before.updated(record)
     if options.record:
         with whole_file(options.record) as file:
             file.write(record.to_json().encode())
-    print(record.table().text)
+    print(accuracy_table(record).text)
     return 0
 
 
-def _parser(program: str, studies: Mapping[str, Study]) -> argparse.ArgumentParser:
+def _parser(program: str, studies: Mapping[str, Study[Any]]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description=f"Conduct a study: {program} {next(iter(studies))} --record PATH\n\n{_PROMISE}",

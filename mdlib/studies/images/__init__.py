@@ -1,7 +1,7 @@
-"""The vision experiment: its runs, what trains them, and what they are like inside."""
+"""The vision experiment: its runs, what they are like inside, and its studies."""
 
 from mdlib.runs.training import prepare, score_on_test, train
-from mdlib.studies.images.inspection import inspect
+from mdlib.studies.images.inspection import ImageRun, look_inside, recorded
 from mdlib.studies.images.pictures import Pictures
 from mdlib.studies.images.run import LEARNING_RATES, PRESETS, REPEATS, VisionRun, build_model
 from mdlib.studies.images.studies import STUDIES
@@ -12,12 +12,14 @@ __all__ = [
     "PRESETS",
     "REPEATS",
     "STUDIES",
+    "ImageRun",
     "Pictures",
     "VisionRun",
     "build_model",
-    "inspect",
     "load_model",
+    "look_inside",
     "prepare",
+    "recorded",
     "score_on_test",
     "train",
 ]

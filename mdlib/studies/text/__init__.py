@@ -1,7 +1,8 @@
-"""The sentiment experiment: its runs, what trains them, and sweeps over them."""
+"""The sentiment experiment: its runs, what they are like inside, and its studies."""
 
 from mdlib.studies.text.attended import attend, encode, number_words, read
 from mdlib.studies.text.favorites import equal_shares
+from mdlib.studies.text.inspection import TextRun, recorded
 from mdlib.studies.text.pivots import look_at_pivots
 from mdlib.studies.text.published import PIVOT_SCORE, TEST_ACCURACY
 from mdlib.studies.text.run import (
@@ -25,6 +26,7 @@ __all__ = [
     "STUDIES",
     "TEST_ACCURACY",
     "SentimentRun",
+    "TextRun",
     "attend",
     "build_model",
     "build_optimizer",
@@ -35,6 +37,7 @@ __all__ = [
     "number_words",
     "prepare",
     "read",
+    "recorded",
     "score_on_test",
     "train",
 ]
