@@ -15,7 +15,7 @@ from mdlib.claims.form import Measured, more
 from mdlib.claims.ledger import claim
 from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
 from mdlib.measure.paired import paired_difference
-from mdlib.measure.pruning import prunable
+from mdlib.measure.pruning import Pruned, prunable
 from mdlib.runs.record import Record, recorded
 
 # How the records are called, and what they are of.
@@ -92,5 +92,5 @@ def images_pruning(read: Read = recorded) -> Iterator[Measured]:
 
 
 def _prunable(record: Record, label: str, scope: str) -> torch.Tensor:
-    found = [prunable(run["pruning"][scope]) for run in record.runs(label)]
-    return torch.tensor(found, dtype=torch.float64)
+    curves = ([Pruned(**row) for row in run["pruning"][scope]] for run in record.runs(label))
+    return torch.tensor([prunable(curve) for curve in curves], dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ def inspect(run: VisionRun, directory: str | Path, device: str = "auto") -> dict
         If the run was not trained in the directory.
     """
     model = load_model(run, directory, "last")
-    weights = describe_weights(model)
+    weights = {name: asdict(found) for name, found in describe_weights(model).items()}
     model.to(choose_device(device))
     _, parts = run.load(("test",))
     curves = {
-        scope: pruning_curve(model, parts["test"], FRACTIONS, scope, run.batch_size)
+        scope: [
+            asdict(point)
+            for point in pruning_curve(model, parts["test"], FRACTIONS, scope, run.batch_size)
+        ]
         for scope in _SCOPES
     }
     return {"weights": weights, "pruning": curves}

@@ -4,8 +4,8 @@
     >>> sorted(recorded()["accuracy"])
     ['1.1', '1.5', '2', '3', 'mean word']
 
-One file a theme: `training` (l_p-JointGD and its tuning), `baseline`, `interval` (of a difference),
-`words` (hidden, or alone), `margins` (where the weights go), `experiment` (all of it together).
+One file a theme: `training` (l_p-JointGD and its tuning), `baseline`, `words` (hidden,
+or alone), `margins` (where the weights go), `experiment` (all of it together).
 ``python -m mdlib.studies.sentences --record PATH`` runs it.
 """
 

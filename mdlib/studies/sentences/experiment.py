@@ -19,9 +19,9 @@ from mdlib.data.text.bags import by_length, sentence_problem
 from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.sets import TextData, load_imdb, load_sst2
 from mdlib.data.text.vectors import WordVectors, word_vectors
+from mdlib.measure.paired import crossed_difference
 from mdlib.measure.shares import most_attended
 from mdlib.studies.sentences.baseline import mean_word, search_penalty
-from mdlib.studies.sentences.interval import crossed_difference
 from mdlib.studies.sentences.margins import RATES as MARGIN_RATES
 from mdlib.studies.sentences.margins import small_problems, standing
 from mdlib.studies.sentences.training import Model, correct, search, train
@@ -139,13 +139,9 @@ def accuracies(models: dict[str, list[Model]], test: AttentionProblem) -> dict[s
     right = {name: _stack(correct(test, m) for m in same) for name, same in models.items()}
     result: dict[str, Any] = {"accuracy": {name: _by_seed(r) for name, r in right.items()}}
     attending = [name for name in models if name != BASELINE]
-    result["over baseline"] = {
-        name: crossed_difference(right[name], right[BASELINE])._asdict() for name in attending
-    }
+    result["over baseline"] = {name: _in_points(right[name], right[BASELINE]) for name in attending}
     result["over p = 2"] = {
-        name: crossed_difference(right[name], right["2"])._asdict()
-        for name in attending
-        if name != "2"
+        name: _in_points(right[name], right["2"]) for name in attending if name != "2"
     }
     result["top word hidden"], result["another hidden"], result["top word alone"] = {}, {}, {}
     for name in attending:
@@ -229,6 +225,12 @@ def _agreement(tops: dict[str, Tensor], a: str, b: str) -> float:
         R = len(same)
         return float(same[~torch.eye(R, dtype=torch.bool)].double().mean())
     return float(same.diagonal().double().mean())
+
+
+def _in_points(a: Tensor, b: Tensor) -> dict[str, float]:
+    """How much more often a is right than b, and half of the interval, in percentage points."""
+    found = crossed_difference(a, b)
+    return {"points": 100 * found.mean, "half": 50 * (found.high - found.low)}
 
 
 def _large(W: Tensor) -> float:

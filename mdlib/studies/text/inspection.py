@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
     pivots = look_at_pivots(best, tokenizer)
     pivots["sentences"] = {"score": pivots["sentences"]["score"]}  # the others weigh as much
     return {
-        "weights": describe_weights(last),
+        "weights": {name: asdict(found) for name, found in describe_weights(last).items()},
         "pivots": pivots,
         "erasure": erase(best, tokenizer, texts, COUNTS),
         "favorites": find_favorites(best, tokenizer, texts),
