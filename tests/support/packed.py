@@ -1,37 +1,24 @@
-"""The inverse of `mdlib.measure.pruning.pack`: proof that what is counted can be read again."""
+"""The inverse of `mdlib.measure.pruning.pack`: what is counted as stored can be read again."""
 
-import math
 import zlib
 
 import numpy as np
 import torch
-from torch import nn
 
 
-def unpack(model: nn.Module, content: bytes) -> None:
-    """Give a model what `pack` made of one of the same architecture.
-
-    Raises
-    ------
-    ValueError
-        If the content is of another architecture, or damaged.
-    """
-    state = model.state_dict()
-    counts = [x.numel() for x in state.values()]
+def unpack(model, content):
+    """Give a model what `pack` made of one of the same architecture."""
     end = 8 + int.from_bytes(content[:8], "little")
-    try:
-        bits, kept = zlib.decompress(content[8:end]), zlib.decompress(content[end:])
-    except zlib.error as error:
-        raise ValueError(f"these are no packed weights: {error}") from None
+    bits, kept = (zlib.decompress(part) for part in (content[8:end], content[end:]))
     there = torch.from_numpy(np.unpackbits(np.frombuffer(bits, np.uint8)).astype(bool))
-    sizes = [x.element_size() for x in state.values()]
-    fits = len(bits) == math.ceil(sum(counts) / 8)
-    masks = there[: sum(counts)].split_with_sizes(counts) if fits else ()
-    ends = np.cumsum([0, *(int(m.sum()) * size for m, size in zip(masks, sizes, strict=False))])
-    if not fits or len(kept) != ends[-1]:
-        raise ValueError(f"these are the packed weights of another model than {model}")
-    for x, mask, start, end in zip(state.values(), masks, ends[:-1], ends[1:], strict=True):
+    for x in model.state_dict().values():
+        mask, there = there[: x.numel()], there[x.numel() :]
+        size = int(mask.sum()) * x.element_size()
         whole = torch.zeros(x.numel(), dtype=x.dtype)
-        if end > start:  # torch reads no empty buffer
-            whole[mask] = torch.frombuffer(bytearray(kept[start:end]), dtype=x.dtype)
+        if size:  # torch reads no empty buffer
+            whole[mask] = torch.frombuffer(bytearray(kept[:size]), dtype=x.dtype)
         x.copy_(whole.view_as(x))
+        kept = kept[size:]
+    assert len(there) < 8  # the bits that fill the last byte
+    assert not there.any()
+    assert not kept

@@ -15,11 +15,9 @@ from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.sets import TextData
 from mdlib.data.text.vectors import WordVectors, word_vectors
 from mdlib.files.fetch import UnavailableError
-from mdlib.measure.shares import most_attended
 from mdlib.studies.sentences import experiment, recorded
 from mdlib.studies.sentences.baseline import mean_word, search_penalty
 from mdlib.studies.sentences.experiment import Plan, draw
-from mdlib.studies.sentences.interval import crossed_difference
 from mdlib.studies.sentences.margins import small_problems, standing
 from mdlib.studies.sentences.training import correct, search, train
 from mdlib.studies.sentences.words import hide, one_word, other_tokens
@@ -92,49 +90,6 @@ def test_a_weaker_penalty_fits_the_training_sentences_better(problem):
     assert [p.C for p in search_penalty(problem, problem, (0.1, 1000.0, 10.0))] == [1000, 10, 0.1]
 
 
-# -- the interval -----------------------------------------------------------------------------
-
-
-def test_the_difference_is_that_of_the_accuracies_and_changes_sign(seed):
-    g = torch.Generator().manual_seed(seed)
-    a, b = (torch.rand(5, 300, generator=g) < share for share in (0.8, 0.75))
-    there, back = crossed_difference(a, b), crossed_difference(b, a)
-    wanted = 100 * (a.double().mean() - b.double().mean()).item()
-    assert there.points == pytest.approx(wanted)
-    assert back == pytest.approx((-there.points, there.half))
-
-
-def test_both_kinds_of_noise_widen_the_interval():
-    draws = torch.tensor([[True] * 10, [False] * 10])  # all of the difference is between draws
-    none = torch.zeros(2, 10, dtype=torch.bool)
-    assert crossed_difference(draws, none).half == pytest.approx(1.96 * 100 * math.sqrt(0.5 / 2))
-    among = torch.tensor([[True, False] * 5] * 2)  # all of it is between sentences
-    variance = 10 * 0.25 / 9
-    assert crossed_difference(among, none).half == pytest.approx(
-        1.96 * 100 * math.sqrt(variance / 10)
-    )
-
-
-def test_the_interval_covers_what_it_should(seed):
-    g = torch.Generator().manual_seed(seed)
-    missed = 0
-    for _ in range(300):
-        skill = 0.1 * torch.randn(5, 1, generator=g)
-        ease = 0.1 * torch.randn(1, 200, generator=g)
-        a = torch.rand(5, 200, generator=g) < 0.75 + skill + ease
-        b = torch.rand(5, 200, generator=g) < 0.75 - ease
-        found = crossed_difference(a, b)
-        missed += abs(found.points) > found.half
-    # Five draws are few for a normal quantile: more than 5 % of the intervals miss, not many more.
-    assert missed / 300 < 0.2
-
-
-@pytest.mark.parametrize("shapes", [((3, 4), (3, 5)), ((1, 4), (1, 4)), ((3,), (3,))])
-def test_what_has_no_interval_is_refused(shapes):
-    with pytest.raises(ValueError, match="need two tensors of one shape"):
-        crossed_difference(*(torch.ones(shape, dtype=torch.bool) for shape in shapes))
-
-
 # -- words ------------------------------------------------------------------------------------
 
 
@@ -170,19 +125,6 @@ def test_one_word_speaks_for_itself(problem, seed):
     best, worst = problem.scores(v).argmax(-1), problem.scores(v).nan_to_num(neginf=9e9).argmin(-1)
     assert one_word(problem, model, best).double().mean() > 0.9
     assert one_word(problem, model, worst).double().mean() < 0.1
-
-
-def test_equal_shares_are_one_and_padding_counts_for_nothing(problem, sentences, vectors):
-    words = [vectors.known(s.text) for s in sentences]
-    lengths = torch.tensor([len(text) for text in words])[:, None]
-    equal = problem.attention(torch.zeros(16, 16)) * lengths
-    for word in most_attended(words, equal, count=1000, least=1):
-        assert word.shares == pytest.approx(1, abs=1e-3)
-    times = {word.text: word.times for word in most_attended(words, equal, count=1000, least=3)}
-    assert min(times.values()) >= 3
-    assert times["the"] == sum(text.count("the") for text in words)
-    with pytest.raises(ValueError, match=r"shares must be \(n, T\), T at least"):
-        most_attended(words, equal[:, :1])
 
 
 # -- margins ----------------------------------------------------------------------------------
