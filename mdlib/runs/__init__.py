@@ -1,10 +1,33 @@
-"""What the experiments on text and on images share: runs, training them, sweeps over them."""
+"""Runs: any run, many of them, what they cost, and studies that tune all contenders alike."""
 
-from mdlib.runs.optimizers import OPTIMIZERS, build_optimizer
-from mdlib.runs.run import TrainingRun
-from mdlib.runs.training import prepare, score_on_test, train
+from mdlib.runs.cost import cost, costs, operations
+from mdlib.runs.grid import choose_rates, grid, table
 from mdlib.runs.record import Record, percent, recorded, spread
-from mdlib.runs.cost import operations
+from mdlib.runs.run import TrainingRun, run_directory
+from mdlib.runs.study import Contender, Study, conduct, rates
+from mdlib.runs.sweep import Outcome, sweep
+from mdlib.runs.training import prepare, score_on_test, train
 
-__all__ = ["OPTIMIZERS", "Record", "TrainingRun", "build_optimizer", "operations", "percent", "prepare", "recorded", "score_on_test", "spread", "train",]
-
+__all__ = [
+    "Contender",
+    "Outcome",
+    "Record",
+    "Study",
+    "TrainingRun",
+    "choose_rates",
+    "conduct",
+    "cost",
+    "costs",
+    "grid",
+    "operations",
+    "percent",
+    "prepare",
+    "rates",
+    "recorded",
+    "run_directory",
+    "score_on_test",
+    "spread",
+    "sweep",
+    "table",
+    "train",
+]

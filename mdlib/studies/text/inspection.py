@@ -7,11 +7,11 @@ from typing import Any
 
 from mdlib.data.text.encoded import load_encoded
 from mdlib.measure.weights import describe_weights
+from mdlib.runs.training import choose_device
 from mdlib.studies.text.erasure import choose_texts, erase
 from mdlib.studies.text.favorites import find_favorites
 from mdlib.studies.text.pivots import look_at_pivots
 from mdlib.studies.text.run import SentimentRun
-from mdlib.studies.text.training import choose_device, load_model, sequences
 
 COUNTS = (1, 2, 4, 8, 16)  # words to erase
 TEXTS = 500  # from which they are erased, and whose favorites are found
@@ -33,11 +33,10 @@ def inspect(run: SentimentRun, directory: str | Path, device: str = "auto") -> d
         If the run was not trained in the directory.
     """
     where = choose_device(device)
-    last, _ = load_model(run, directory, "last")
-    best, tokenizer = load_model(run, directory)
-    best.to(where)
+    tokenizer, last = run.tokenizer(directory), run.load_trained(directory, "last")
+    best = run.load_trained(directory).to(where)
     _, parts = load_encoded(run.data, run.vocabulary, ["test"])
-    texts = choose_texts(sequences(run, parts["test"]), tokenizer, max(COUNTS), TEXTS)
+    texts = choose_texts(run.sequences(parts["test"], "test"), tokenizer, max(COUNTS), TEXTS)
     pivots = look_at_pivots(best, tokenizer)
     pivots["sentences"] = {"score": pivots["sentences"]["score"]}  # the others weigh as much
     return {
