@@ -1,29 +1,41 @@
-"""Runs of training: one, many, studies of them, and the records of what was found."""
+"""Runs: any run, many of them, what they cost, studies that tune all contenders alike, records."""
 
-from mdlib.runs.cost import operations
-from mdlib.runs.optimizers import OPTIMIZERS, build_optimizer
+from mdlib.runs.cost import cost, costs, operations
+from mdlib.runs.grid import choose_rates, grid, table
 from mdlib.runs.record import Provenance, Record
 from mdlib.runs.results import Epoch, FinalScores, Scores, TrainedRun, learning_curve
-from mdlib.runs.run import TrainingRun
+from mdlib.runs.run import TrainingRun, run_directory
+from mdlib.runs.study import Contender, Study, conduct, rates
+from mdlib.runs.sweep import Outcome, sweep
 from mdlib.runs.tables import accuracy_table, percent, sparsity_table
 from mdlib.runs.training import prepare, score_on_test, train
 
 __all__ = [
-    "OPTIMIZERS",
+    "Contender",
     "Epoch",
     "FinalScores",
+    "Outcome",
     "Provenance",
     "Record",
     "Scores",
+    "Study",
     "TrainedRun",
     "TrainingRun",
     "accuracy_table",
-    "build_optimizer",
+    "choose_rates",
+    "conduct",
+    "cost",
+    "costs",
+    "grid",
     "learning_curve",
     "operations",
     "percent",
     "prepare",
+    "rates",
+    "run_directory",
     "score_on_test",
     "sparsity_table",
+    "sweep",
+    "table",
     "train",
 ]

@@ -5,7 +5,7 @@ length, for what is ahead early may not be ahead in the end.
 
 What is found is all there is to know: every setting that was tried, every learning curve, and what
 the trained networks are like inside. The book's own are in `mdlib.studies.text.studies` and
-`mdlib.studies.images.studies`; `mdlib.runs.command` conducts one from the command line.
+`mdlib.studies.images.studies`; ``python -m mdlib study`` conducts one.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def conduct(
         Of the runs, as in `mdlib.runs.sweep.sweep`; runs that are there are not repeated.
     device : str
     **where
-        ``workers`` or ``scheduler`` of `mdlib.runs.sweep.sweep`.
+        ``workers`` or ``scheduler`` of `mdlib.runs.sweep.sweep`, and ``command``.
 
     Returns
     -------

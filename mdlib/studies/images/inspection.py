@@ -12,7 +12,6 @@ from mdlib.runs.record import Record, shipped
 from mdlib.runs.results import TrainedRun
 from mdlib.runs.training import choose_device
 from mdlib.studies.images.run import VisionRun
-from mdlib.studies.images.training import load_model
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 _SCOPES: tuple[Scope, ...] = ("model", "matrix")
@@ -52,7 +51,7 @@ def look_inside(run: VisionRun, directory: str | Path, device: str = "auto") -> 
     FileNotFoundError
         If the run was not trained in the directory.
     """
-    model = load_model(run, directory, "last")
+    model = run.load_trained(directory, "last")
     weights = describe_weights(model)
     model.to(choose_device(device))
     _, parts = run.load(("test",))

@@ -54,6 +54,20 @@ class Plan:
     small_steps: int = 20_000
 
 
+# Seconds instead of minutes: whether everything works, not how well.
+QUICK = Plan(
+    dim=16,
+    min_count=100,
+    phrases=300,
+    seeds=(1, 2),
+    rates=((1.1, (0.1,)), (1.5, (1.0,)), (2.0, (1.0,)), (3.0, (3.0,))),
+    steps=(20,),
+    small=5,
+    small_seeds=(1, 2),
+    small_steps=2000,
+)
+
+
 def measure(plan: Plan | None = None) -> dict[str, Any]:
     """Run the experiment and return all results as plain values, with the seconds each part took.
 

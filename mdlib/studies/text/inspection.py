@@ -10,11 +10,11 @@ from mdlib.data.text.encoded import load_encoded
 from mdlib.measure.weights import Magnitudes, describe_weights
 from mdlib.runs.record import Record, shipped
 from mdlib.runs.results import TrainedRun
+from mdlib.runs.training import choose_device
 from mdlib.studies.text.erasure import Erasure, choose_texts, erase
 from mdlib.studies.text.favorites import Favorites, find_favorites
 from mdlib.studies.text.pivots import BySentence, Pivots, look_at_pivots
 from mdlib.studies.text.run import SentimentRun
-from mdlib.studies.text.training import choose_device, load_model, sequences
 
 COUNTS = (1, 2, 4, 8, 16)  # words to erase
 TEXTS = 500  # from which they are erased, and whose favorites are found
@@ -57,11 +57,10 @@ def look_inside(run: SentimentRun, directory: str | Path, device: str = "auto") 
         If the run was not trained in the directory.
     """
     where = choose_device(device)
-    last, _ = load_model(run, directory, "last")
-    best, tokenizer = load_model(run, directory)
-    best.to(where)
+    tokenizer, last = run.tokenizer(directory), run.load_trained(directory, "last")
+    best = run.load_trained(directory).to(where)
     _, parts = load_encoded(run.data, run.vocabulary, ["test"])
-    texts = choose_texts(sequences(run, parts["test"]), tokenizer, max(COUNTS), TEXTS)
+    texts = choose_texts(run.sequences(parts["test"], "test"), tokenizer, max(COUNTS), TEXTS)
     pivots = look_at_pivots(best, tokenizer)
     return Inside(
         weights=describe_weights(last),
