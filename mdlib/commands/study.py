@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
 from mdlib.runs.cost import costs
 from mdlib.runs.record import Provenance, Record
+from mdlib.runs.schema import dumps
 from mdlib.runs.study import Study, conduct, planned
 from mdlib.runs.tables import accuracy_table
-from mdlib.studies import images, text
-from mdlib.studies.sentences.experiment import QUICK, Plan, measure
+from mdlib.studies import images, sentences, text
 
 STUDIES: dict[str, Mapping[str, Study[Any]]] = {"text": text.STUDIES, "images": images.STUDIES}
 _PACKAGES = {"text": ("torch", "numpy", "tokenizers"), "images": ("torch", "numpy")}
@@ -100,14 +100,14 @@ def measure_sentences(options: argparse.Namespace) -> int:
     check_record(options.record)
     started = time.time()
     commit = provenance.commit()  # of the code that runs, whatever is committed meanwhile
-    result = measure(QUICK if options.quick else Plan())
+    result = sentences.measure(sentences.QUICK if options.quick else None)
     packages = ("torch", "numpy", "scipy", "scikit-learn", "tokenizers")
     came = provenance.collect(options.typed, started, *packages) | {"commit": commit}
-    text = json.dumps({"provenance": came} | result, indent=1, ensure_ascii=False) + "\n"
+    content = dumps(replace(result, provenance=Provenance(**came)), indent=1)
     if options.record:
-        _write(options.record, text)
+        _write(options.record, content)
     else:
-        print(text)
+        print(content)
     return 0
 
 
