@@ -13,12 +13,12 @@ from mdlib.runs.training import choose_device, prepare
 from mdlib.train.processes import join
 
 
-def parser_of(verbs: Any, name: str, summary: str, text: str, **more: Any) -> Any:
-    """Add the parser of a verb, or of what it is about."""
+def parser_of(verbs: Any, name: str, summary: str, text: str = "", **more: Any) -> Any:
+    """Add the parser of a verb, or of what it is about, with a longer text if it needs one."""
     return verbs.add_parser(
         name,
         help=summary,
-        description=text,
+        description=text or f"{summary[0].upper()}{summary[1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         **more,

@@ -18,7 +18,7 @@ from mdlib.files.atomic import whole_file
 
 def add_to(verbs: Any) -> None:
     """Add the verb to the command line."""
-    parser = parser_of(verbs, "ledger", "measure the claims of the book", __doc__ or "")
+    parser = parser_of(verbs, "ledger", "measure the claims of the book")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--chapter", type=int, help="only the claims of this chapter")
     parser.add_argument("--record", type=Path, help="write the rows and where they come from here")

@@ -75,7 +75,7 @@ examples:
 
 def add_to(verbs: Any) -> None:
     """Add the verb to the command line."""
-    parser = parser_of(verbs, "run", "train, once or with many settings", __doc__ or "")
+    parser = parser_of(verbs, "run", "train, once or with many settings")
     about = parser.add_subparsers(required=True, metavar="WHAT")
     models = {"text": "the sentiment classifier", "images": "the vision transformer"}
     for name, what in models.items():
@@ -153,7 +153,7 @@ def _add_settings(parser: argparse.ArgumentParser, kind: type[TrainingRun], pres
         help=f"where the settings start: {presets}; default: {first}",
     )
     groups = {"training": Options, "optimizer": OptimizerChoice, "network and data": kind}
-    left = field_types(kind)
+    left = dict(field_types(kind))
     for title, of in groups.items():
         group = parser.add_argument_group(f"{title} (each takes several values)")
         for field in fields(of):
@@ -162,11 +162,12 @@ def _add_settings(parser: argparse.ArgumentParser, kind: type[TrainingRun], pres
             type_, known = left.pop(field.name)
             extra: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
             if type_ is not bool:
-                metavar = None if known else {int: "N", float: "X"}[type_]
-                extra = {"type": type_, "choices": known or None, "metavar": metavar, "nargs": "+"}
+                extra = {"type": type_, "choices": known or None, "nargs": "+"}
+                extra["metavar"] = {int: "N", float: "X", str: "WORD"}[type_]
+            text = f"{', '.join(known)}: " if known else ""
             group.add_argument(
                 f"--{field.name.replace('_', '-')}",
-                help=_documented(kind, field.name) + _preset_values(kind, field.name),
+                help=text + _documented(kind, field.name) + _preset_values(kind, field.name),
                 **extra,
             )
 

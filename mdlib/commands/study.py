@@ -37,7 +37,7 @@ All settings are chosen on the validation sentences; the test sentences are look
 
 def add_to(verbs: Any) -> None:
     """Add the verb to the command line."""
-    parser = parser_of(verbs, "study", "conduct one of the book's studies", __doc__ or "")
+    parser = parser_of(verbs, "study", "conduct one of the book's studies")
     about = parser.add_subparsers(required=True, metavar="ABOUT")
     for name, studies in STUDIES.items():
         one = parser_of(

@@ -64,7 +64,7 @@ class VisionRun(TrainingRun):
     Attributes
     ----------
     data : {"digits", "mnist", "cifar10", "cifar10-subset", "cifar10-jpeg"}
-        The last three are different data: see `mdlib.data.images.sets.load_cifar10`.
+        Data set. The versions of CIFAR-10 are different data, see `load_cifar10`.
     patch : int
         Side of a patch, in pixels.
     image_size : int or None

@@ -52,7 +52,7 @@ class SentimentRun(TrainingRun):
     Attributes
     ----------
     data : {"imdb", "sst2"}
-        Reviews of films, or sentences and phrases from such reviews.
+        Data set: reviews of films, or sentences and phrases from such reviews.
     vocabulary : int
         Largest number of different tokens.
     max_length : int
