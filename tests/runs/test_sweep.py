@@ -16,9 +16,9 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.chores import Chore, do, fail, starts, undo
 from mdlib.runs import sweep as module
 from mdlib.runs.sweep import perform, run_directory, sweep
+from tests.support.chores import Chore, do, fail, starts, undo
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
