@@ -77,4 +77,4 @@ def test_every_process_ends_with_the_same(folder):
 
 def test_the_number_of_processes_is_recorded(folder):
     with pytest.raises(ValueError, match="processes was 2, now 1"):
-        small.train(folder / "mean", small.classifier(dropout=0.0))
+        small.train(folder / "mean", small.classifier(dropout=0.0), reduction="mean")
