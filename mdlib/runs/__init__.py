@@ -1,6 +1,6 @@
 """Runs: any run, many of them, what they cost, and studies that tune all contenders alike."""
 
-from mdlib.runs.cost import cost, costs, operations
+from mdlib.runs.cost import operations
 from mdlib.runs.grid import choose_rates, grid, table
 from mdlib.runs.record import Record, percent, recorded, spread
 from mdlib.runs.run import TrainingRun, run_directory
@@ -16,8 +16,6 @@ __all__ = [
     "TrainingRun",
     "choose_rates",
     "conduct",
-    "cost",
-    "costs",
     "grid",
     "operations",
     "percent",

@@ -18,8 +18,8 @@ from mdlib import (
     joint_path,
     margin_shrinkage,
 )
+from mdlib.__main__ import main
 from mdlib.claims import CLAIMS, Ledger, Measured, Row, claim, ledger, recorded
-from mdlib.claims.__main__ import main
 from mdlib.claims.beside import beside_paper
 from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
@@ -679,20 +679,20 @@ def test_unknown_chapter_or_preset(toy):
 
 def test_it_is_recorded_and_read_again(tmp_path, capsys):
     path = tmp_path / "ledger.json"
-    assert main(["--chapter", "5", "--record", str(path)]) == 0
+    assert main(["ledger", "--chapter", "5", "--record", str(path)]) == 0
     assert "holds" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["ledger.json"]
     rows = Ledger.from_json(path.read_text(encoding="utf-8"), CLAIMS)
     assert list(rows) == list(ledger(chapter=5))
     assert repr(rows).endswith(rows.origin)
     assert rows.origin in rows._repr_html_()
-    assert rows.provenance["command"] == f"python -m mdlib.claims --chapter 5 --record {path}"
+    assert rows.provenance["command"] == f"python -m mdlib ledger --chapter 5 --record {path}"
     assert set(rows.provenance["seconds"]) == {"svm-duality", "svm-solvers"}
     assert rows.to_json() == path.read_text(encoding="utf-8")
 
 
 def test_the_command_fails_when_a_claim_does(toy, capsys):
-    assert main(["--chapter", "0", "--preset", "paper"]) == 1
+    assert main(["ledger", "--chapter", "0", "--preset", "paper"]) == 1
     assert "does not hold" in capsys.readouterr().out
 
 

@@ -11,12 +11,11 @@ from mdlib.runs.record import Record, recorded
 from mdlib.runs.study import Contender, Study, conduct, planned
 from mdlib.measure.weights import EDGES, attention_weights, describe_weights
 from mdlib.nn import TextClassifier
-from mdlib.studies.text import __main__ as command
+from mdlib.__main__ import main
 from mdlib.studies.text.inspection import inspect
 from mdlib.studies.text.run import SentimentRun
 from mdlib.studies.text.studies import STUDIES
-from mdlib.studies.text.training import load_model
-from mdlib.runs.sweep import run_directory
+from mdlib.runs import run_directory
 from mdlib.studies.images import studies as vision
 
 TINY = {
@@ -135,7 +134,7 @@ def test_only_reported_runs_see_the_test_part(found, stored):
 def test_weights_are_those_at_the_end(found, stored):
     (adam, _) = STUDY.contenders
     (run, _) = STUDY.runs(adam, STUDY.seeds, **found["Adam"]["chosen"])
-    model, _ = load_model(run, run_directory(run, stored / "runs"), "last")
+    model = run.load_trained(run_directory(run, stored / "runs"), "last")
     assert found["Adam"]["runs"][0]["weights"] == describe_weights(model)
 
 
@@ -225,30 +224,40 @@ def test_the_origin_names_every_commit_that_runs_were_trained_at():
     assert "runs of commit aaaaaaa, bbbbbbb, on a machine; 2 seeds" in told
 
 
-def test_the_command_records_what_it_prints(stored, monkeypatch, capsys):
+@pytest.fixture
+def command(stored, monkeypatch):
+    """The command that conducts the small study; it takes further options."""
     monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    arguments = f"study text tiny --folder {stored / 'runs'} --workers 1".split()
+    return lambda *more: main([*arguments, *more])
+
+
+def test_the_command_records_what_it_prints(command, stored, capsys):
     path = stored / "tiny.json"
-    arguments = ["tiny", "--folder", str(stored / "runs"), "--workers", "1"]
-    assert command.main([*arguments, "--dry-run"]) == 0
+    assert command("--dry-run") == 0
     assert "8 runs, " in capsys.readouterr().out
     assert not (stored / "runs").exists()
-    assert command.main([*arguments, "--record", str(path)]) == 0
+    assert command("--record", str(path)) == 0
     out = capsys.readouterr().out
     record = Record.from_json(path.read_text())
     assert record.table().text in out
-    assert record.provenance["command"].startswith("python -m mdlib.studies.text tiny")
+    typed = f"python -m mdlib study text tiny --folder {stored / 'runs'} --workers 1"
+    assert record.provenance["command"] == f"{typed} --record {path}"
     assert json.loads(path.read_text())["contenders"].keys() == {"Adam", "GD"}
+    for outcome in stored.glob("runs/*/*.json"):
+        content = json.loads(outcome.read_text())
+        if outcome.name != "run.json" and "provenance" in content:
+            assert content["provenance"]["command"] == record.provenance["command"]
 
 
-def test_one_contender_is_conducted_again_and_the_others_stay(stored, monkeypatch):
-    path, folder = stored / "tiny.json", ["--folder", str(stored / "runs"), "--workers", "1"]
-    monkeypatch.setitem(STUDIES, "tiny", STUDY)
-    assert command.main(["tiny", *folder, "--record", str(path)]) == 0
+def test_one_contender_is_conducted_again_and_the_others_stay(command, stored, monkeypatch):
+    path = stored / "tiny.json"
+    assert command("--record", str(path)) == 0
     before = Record.from_json(path.read_text())
     other = replace(STUDY.contenders[1], tried=({"lr": 0.3}, {"lr": 0.2}))
     changed = replace(STUDY, contenders=(STUDY.contenders[0], other))
     monkeypatch.setitem(STUDIES, "tiny", changed)
-    assert command.main(["tiny", "--only", "GD", *folder, "--record", str(path)]) == 0
+    assert command("--only", "GD", "--record", str(path)) == 0
     after = Record.from_json(path.read_text())
     assert list(after.contenders) == ["Adam", "GD"]
     assert after.contenders["Adam"] == before.contenders["Adam"]
@@ -256,27 +265,23 @@ def test_one_contender_is_conducted_again_and_the_others_stay(stored, monkeypatc
     assert "--only GD" in after.provenance["command"]
 
 
-def test_contenders_of_another_study_are_not_mixed_in(stored, monkeypatch, capsys):
+def test_contenders_of_another_study_are_not_mixed_in(command, stored, capsys):
     path = stored / "tiny.json"
     path.write_text(Record({}, {**STUDY.setting, "epochs": 99}, {}).to_json())
-    monkeypatch.setitem(STUDIES, "tiny", STUDY)
-    arguments = ["tiny", "--folder", str(stored / "runs"), "--record", str(path), "--only"]
     for label, said in {
         "GD": "'epochs': 99",
         "SGD": "no contender 'SGD'; there are Adam, GD",
     }.items():
-        with pytest.raises(SystemExit):
-            command.main([*arguments, label])
+        assert command("--record", str(path), "--only", label) == 2
         assert said in capsys.readouterr().err
     assert not (stored / "runs").exists()
 
 
-def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored, capsys):
-    arguments = ["paper", "--folder", str(stored / "runs"), "--record", str(stored / "no/x.json")]
-    with pytest.raises(SystemExit):
-        command.main(arguments)
-    assert f"there is no folder {stored / 'no'}; make it first" in capsys.readouterr().err
-    assert not (stored / "runs").exists()
+@pytest.mark.parametrize("what", ["study text paper", "study sentences --quick", "ledger"])
+def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(what, tmp_path, capsys):
+    assert main([*what.split(), "--record", str(tmp_path / "no" / "x.json")]) == 2
+    said = f"python -m mdlib: error: --record: there is no folder {tmp_path / 'no'}; make it first"
+    assert capsys.readouterr() == ("", f"{said}\n")
 
 
 @pytest.mark.parametrize(
@@ -284,25 +289,39 @@ def test_a_record_that_cannot_be_written_is_refused_before_anything_runs(stored,
     [
         ("--device", "gpu", "device must be auto, cpu, cuda or mps, got 'gpu'"),
         ("--folder", "/dev/null/runs", "folder '/dev/null/runs' cannot be made"),
-        ("--scheduler", "foo", "scheduler 'foo' does not answer"),
     ],
 )
-def test_what_a_study_cannot_use_is_named(option, value, message, stored, monkeypatch, capsys):
-    monkeypatch.setitem(STUDIES, "tiny", STUDY)
-    with pytest.raises(SystemExit) as exited:
-        command.main(["tiny", "--folder", str(stored / "runs"), option, value])
-    assert exited.value.code == 2
+def test_what_a_study_cannot_use_is_named(option, value, message, command, stored, capsys):
+    assert command(option, value) == 2
     assert message in capsys.readouterr().err
     assert not (stored / "runs").exists()
 
 
-def test_a_study_that_is_stopped_says_how_to_go_on(stored, monkeypatch, capsys):
+def test_a_cluster_that_does_not_answer_is_named(command, stored, monkeypatch, capsys):
+    monkeypatch.setitem(STUDIES, "tiny", STUDY)
+    folder = ["--folder", str(stored / "runs")]
+    assert main(["study", "text", "tiny", *folder, "--scheduler", "foo"]) == 2
+    assert "scheduler 'foo' does not answer" in capsys.readouterr().err
+    assert not (stored / "runs").exists()
+
+
+def test_a_study_whose_run_fails_says_which_and_ends_with_status_1(command, monkeypatch, capsys):
+    def fail(run, directory, device):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(module, "train", fail)
+    assert command() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].endswith(": failed: OSError: no space left on device")
+
+
+def test_a_study_that_is_stopped_says_how_to_go_on(command, monkeypatch, capsys):
     def stop(run, directory, device):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(STUDIES, "tiny", STUDY)
     monkeypatch.setattr(module, "train", stop)
-    assert command.main(["tiny", "--folder", str(stored / "runs"), "--workers", "1"]) == 130
+    assert command() == 130
     assert capsys.readouterr().err.endswith("stopped; the same command goes on\n")
 
 

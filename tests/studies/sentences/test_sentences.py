@@ -8,8 +8,9 @@ from statistics import fmean
 import pytest
 import torch
 
-import mdlib.studies.sentences.__main__ as cli
+import mdlib.commands.study as command
 from mdlib import AttentionProblem
+from mdlib.__main__ import main
 from mdlib.data.text.bags import by_length, sentence_problem
 from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.sets import TextData
@@ -228,17 +229,18 @@ def shipped(monkeypatch):
     test, dev = parts[1][range(0, 60)], parts[1][range(60, len(parts[1]))]
     monkeypatch.setattr(experiment, "load_imdb", lambda: (text_data(load_pivot_words()), None))
     monkeypatch.setattr(experiment, "load_sst2", lambda exclude_shared: (parts[0], dev, test))
-    return replace(cli.QUICK, min_count=1, phrases=100, small_steps=500)
+    return replace(experiment.QUICK, min_count=1, phrases=100, small_steps=500)
 
 
 def test_the_command_records_everything(shipped, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cli, "QUICK", shipped)
+    monkeypatch.setattr(command, "QUICK", shipped)
     path = tmp_path / "sentences.json"
-    assert cli.main(["--quick", "--record", str(path)]) == 0
+    assert main(["study", "sentences", "--quick", "--record", str(path)]) == 0
     result = json.loads(path.read_text(encoding="utf-8"))
     assert set(result) == set(recorded())
     assert capsys.readouterr().out == ""
-    assert result["provenance"]["command"].endswith(f"--quick --record {path}")
+    typed = f"python -m mdlib study sentences --quick --record {path}"
+    assert result["provenance"]["command"] == typed
     for name, values in result["accuracy"].items():
         assert len(values) == len(shipped.seeds), name
     assert result["counts"]["test"] == 60
@@ -249,10 +251,9 @@ def test_without_the_data_it_says_so(monkeypatch, capsys):
         raise UnavailableError("imdb/train.jsonl.gz: nowhere")
 
     monkeypatch.setattr(experiment, "load_imdb", nowhere)
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["--quick"])
-    assert stopped.value.code == 2
-    assert "imdb/train.jsonl.gz: nowhere" in capsys.readouterr().err
+    assert main(["study", "sentences", "--quick"]) == 2
+    said = "python -m mdlib: error: imdb/train.jsonl.gz: nowhere\n"
+    assert capsys.readouterr() == ("", said)
 
 
 def test_draws_differ_by_seed_and_leave_out_what_is_unknown():

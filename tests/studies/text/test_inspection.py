@@ -16,14 +16,14 @@ from mdlib.data.text.encoded import load_encoded
 from mdlib.data.text.pivot import GROUPS, load_pivot_words
 from mdlib.data.text.tokenizer import Tokenizer, split_words
 from mdlib.nn import TextClassifier
-from mdlib.studies.text import SentimentRun, load_model, train
+from mdlib.runs import train
+from mdlib.studies.text import SentimentRun
 from mdlib.studies.text.attended import attend, number_words, read
 from mdlib.studies.text.erasure import ORDERS, choose_texts, erase
 from mdlib.studies.text.favorites import find_favorites, sentiment_words, spell
 from mdlib.studies.text.inspection import COUNTS, inspect
 from mdlib.studies.text.inspection import TEXTS as CHOSEN
 from mdlib.studies.text.pivots import look_at_pivots
-from mdlib.studies.text.texts import sequences
 from mdlib.train import Sequences
 
 SENTENCES = load_pivot_words(*GROUPS)
@@ -505,14 +505,14 @@ def test_a_finished_run_is_measured_with_its_best_weights(stored):
     train(run, stored / "run")
     found = inspect(run, stored / "run", device="cpu")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    model, tokenizer = load_model(run, stored / "run", "best")
+    model, tokenizer = run.load_trained(stored / "run"), run.tokenizer(stored / "run")
     pivots = look_at_pivots(model, tokenizer)
     assert found["pivots"].pop("sentences") == {"score": pivots.pop("sentences")["score"]}
     assert found["pivots"] == pivots
     assert found["erasure"]["counts"] == list(COUNTS)
     assert 0 < found["erasure"]["texts"] <= 30
     assert found["erasure"]["words"] > max(COUNTS)
-    texts = sequences(run, load_encoded("imdb", 200, ["test"])[1]["test"])
+    texts = run.sequences(load_encoded("imdb", 200, ["test"])[1]["test"], "test")
     texts = choose_texts(texts, tokenizer, max(COUNTS), CHOSEN)
     assert found["favorites"] == find_favorites(model, tokenizer, texts)
     with pytest.raises(FileNotFoundError):
