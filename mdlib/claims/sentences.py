@@ -1,6 +1,6 @@
 """Chapter 12: the paper's one-layer model on sentences, from the record of one experiment.
 
-``python -m mdlib.studies.sentences`` makes it, from draws of SST-2's phrases; a point is
+``python -m mdlib study sentences`` makes it, from draws of SST-2's phrases; a point is
 a per cent.
 """
 

@@ -6,7 +6,7 @@
 
 One file a theme: `training` (l_p-JointGD and its tuning), `baseline`, `interval` (of a difference),
 `words` (hidden, or alone), `margins` (where the weights go), `experiment` (all of it together).
-``python -m mdlib.studies.sentences --record PATH`` runs it.
+``python -m mdlib study sentences --record PATH`` runs it.
 """
 
 import json
