@@ -276,7 +276,7 @@ def test_a_stopped_command_says_how_to_go_on(command, run, stored, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "place"),
     [
-        ("study sentences --quick", "mdlib.commands.study.measure"),
+        ("study sentences --quick", "mdlib.studies.sentences.measure"),
         ("ledger", "mdlib.commands.ledger.claims_of"),
     ],
 )

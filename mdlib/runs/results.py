@@ -50,6 +50,32 @@ def learning_curve(metrics: Iterable[Mapping[str, Any]]) -> tuple[Epoch, ...]:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What training a run came to.
+
+    Attributes
+    ----------
+    curve : tuple of Epoch
+        One an epoch.
+    best : Epoch
+        The one with the best validation accuracy.
+    stopped : str
+        Why, as `mdlib.train.fit` says it.
+    steps, parameters : int
+        How many steps were made, and how many weights there are.
+    seconds : float
+        Over all restarts.
+    """
+
+    curve: tuple[Epoch, ...]
+    best: Epoch
+    stopped: str
+    steps: int
+    seconds: float
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Scores:
     """The mean loss of a network on examples, and the share of right answers."""
 
@@ -82,16 +108,8 @@ class TrainedRun:
     seed : int
     commit : str or None
         That it was trained at.
-    curve : tuple of Epoch
-        One an epoch.
-    best : Epoch or None
-        The one with the best validation accuracy.
-    stopped : str or None
-        Why, as `mdlib.train.Run` has it.
-    steps, parameters : int or None
-        How many steps were made, and how many weights there are.
-    seconds : float or None
-        Over all restarts.
+    curve, best, stopped, steps, seconds, parameters
+        As in `Trained`; but for the curve None, if nobody asked.
     test : FinalScores
     weights : mapping
         For "query", "key" and "value" the `Magnitudes` at the end of training.

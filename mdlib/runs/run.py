@@ -126,7 +126,7 @@ class TrainingRun(Options, OptimizerChoice, ABC):
             If the run was not trained in the directory.
         """
 
-    def save_reader(self, directory: str | os.PathLike[str]) -> None:  # noqa: B027
+    def save_reader(self, directory: str | os.PathLike[str]) -> None:
         """Keep with the run what its network reads with; images need nothing beside the weights."""
 
     @abstractmethod

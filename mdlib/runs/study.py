@@ -18,7 +18,7 @@ from typing import Any, Generic
 
 from mdlib.runs.results import R, Tried, TunedContender
 from mdlib.runs.run import TrainingRun
-from mdlib.runs.schema import plain, read
+from mdlib.runs.schema import read
 from mdlib.runs.sweep import Outcome, sweep
 from mdlib.runs.training import score_on_test, train
 
@@ -171,7 +171,7 @@ def conduct(
     """
 
     def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
-        return sweep(runs, partial(_as_plain, what, device), folder, record=record, **where)
+        return sweep(runs, partial(what, device=device), folder, record=record, **where)
 
     found = list(zip(study.contenders, _tune(study, execute), strict=True))
     ranked = {one.label: _ranked(one, tried) for one, tried in found}
@@ -195,11 +195,6 @@ def conduct(
         )
         for one, tried in found
     }
-
-
-def _as_plain(what: Callable[..., Any], device: str, run: TrainingRun, directory: Path) -> Any:
-    """What a function returns, as an outcome holds it."""
-    return plain(what(run, directory, device=device))
 
 
 def _tune(study: Study[R], execute: _Execute) -> list[list[Tried]]:

@@ -31,6 +31,7 @@ from mdlib.runs.pools import (
     on_this_machine,
 )
 from mdlib.runs.run import describe_run, run_directory
+from mdlib.runs.schema import plain
 from mdlib.runs.training import choose_device
 from mdlib.train.directory import RunDirectory, Status
 from mdlib.train.processes import is_first, join, started_together
@@ -93,8 +94,8 @@ def sweep(
     runs : iterable of dataclasses
         Equal ones are executed once.
     execute : function
-        From a run and its directory, which is open, to what JSON can hold. Other processes have to
-        be able to import it.
+        From a run and its directory, which is open, to what JSON can hold, or to a dataclass of
+        that, which the outcome has as a dict. Other processes have to be able to import it.
     folder : path
         With a cluster, one that all its workers see under the same path.
     record : str
@@ -219,7 +220,7 @@ def _perform(
             return done
         end = partial(directory.conclude, record, started=time.time(), command=command)
         try:
-            content = end("finished", execute(run, directory))
+            content = end("finished", plain(execute(run, directory)))
         except FloatingPointError as error:
             content = end("diverged", error=error)
         except Exception as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mdlib.runs.optimizers import build_optimizer
+from mdlib.runs.results import FinalScores, Scores, Trained, learning_curve
 from mdlib.runs.run import TrainingRun, describe_run
 from mdlib.train.directory import RunDirectory, Which
 from mdlib.train.evaluation import evaluate
@@ -22,7 +22,7 @@ _DEVICES: dict[str, Callable[[], int]] = {
     "cuda": torch.cuda.device_count,
     "mps": torch.backends.mps.is_available,
 }
-_WEIGHTS: tuple[Which, ...] = ("best", "last")
+_WEIGHTS: tuple[Which, ...] = ("last", "best")
 
 
 def prepare(runs: Iterable[TrainingRun]) -> None:
@@ -36,7 +36,7 @@ def train(
     directory: RunDirectory | str | Path,
     device: str = "auto",
     progress: bool | None = False,
-) -> dict[str, Any]:
+) -> Trained:
     """Train, validate after each epoch, and return the curves; the test part is not looked at.
 
     Stopped and called again with the same directory, it goes on (`mdlib.train.fit`).
@@ -49,13 +49,6 @@ def train(
         As torch names it; "auto" takes a GPU if there is one.
     progress : bool, optional
         Show a progress bar; None: on a terminal.
-
-    Returns
-    -------
-    dict
-        ``curve``: loss and accuracy of each epoch, on the training examples as they came and on
-        the validation part; ``best``: its line with the best validation accuracy; ``stopped``,
-        ``steps``, ``parameters``, and ``seconds`` over all restarts.
 
     Raises
     ------
@@ -83,22 +76,21 @@ def train(
         directory=directory,
         progress=progress,
     )
-    return {
-        "curve": [_plain(line) for line in fitted.metrics if line["event"] == "epoch"],
-        "best": fitted.best and _plain(fitted.best),
-        "stopped": fitted.stopped,
-        "steps": fitted.steps,
-        "seconds": fitted.seconds,
-        "parameters": sum(param.numel() for param in model.parameters()),
-    }
+    (best,) = learning_curve([fitted.best or {}])
+    return Trained(
+        curve=learning_curve(fitted.metrics),
+        best=best,
+        stopped=fitted.stopped,
+        steps=fitted.steps,
+        seconds=fitted.seconds,
+        parameters=sum(param.numel() for param in model.parameters()),
+    )
 
 
 def score_on_test(
     run: TrainingRun, directory: str | os.PathLike[str], device: str = "auto"
-) -> dict[str, dict[str, float]]:
+) -> FinalScores:
     """Return loss and accuracy on the test part, for the best weights and for the last.
-
-    "best" are those of the epoch with the best validation, "last" those at the end.
 
     Raises
     ------
@@ -108,12 +100,12 @@ def score_on_test(
         If the run was not trained in the directory.
     """
     where = choose_device(device)
-    models = {which: run.load_trained(directory, which) for which in _WEIGHTS}
-    _, parts = run.load(("test",))
-    return {
-        which: evaluate(model.to(where), parts["test"], run.batch_size)
-        for which, model in models.items()
-    }
+    last, best = (run.load_trained(directory, which).to(where) for which in _WEIGHTS)
+    test = run.load(("test",))[1]["test"]
+    return FinalScores(
+        last=Scores(**evaluate(last, test, run.batch_size)),
+        best=Scores(**evaluate(best, test, run.batch_size)),
+    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -146,7 +138,3 @@ def choose_device(name: str) -> torch.device:
     if not found:
         raise ValueError(f"device {name!r} is not available here; use cpu")
     return device
-
-
-def _plain(line: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name != "event"}

@@ -8,8 +8,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mdlib.runs import cost as module
-from mdlib.runs.cost import cost, duration, operations
 from mdlib.runs import train
+from mdlib.runs.cost import cost, duration, operations
 from mdlib.studies.text import SentimentRun, build_model
 
 RUN = SentimentRun(
@@ -50,8 +50,8 @@ def test_backward_costs_twice_forward():
 def test_the_counts_are_those_of_the_run(stored):
     found = cost(RUN)
     done = train(RUN, stored / "run")
-    assert found.parameters == done["parameters"]
-    assert found.steps * found.epochs == done["steps"] == 2 * 18
+    assert found.parameters == done.parameters
+    assert found.steps * found.epochs == done.steps == 2 * 18
     assert found.examples == 120
     assert found.tokens <= found.padded <= 1.5 * found.tokens
     longer = cost(replace(RUN, subset=60))

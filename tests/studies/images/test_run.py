@@ -1,7 +1,7 @@
 """A run on images is what it says; it trains, stops and is scored as runs on text are."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from mdlib.measure.pruning import prune, stored_size
 from mdlib.measure.weights import describe_weights
 from mdlib.runs import operations, run_directory, score_on_test, sweep, train
 from mdlib.runs.cost import cost
+from mdlib.runs.results import Trained
 from mdlib.runs.run import field_types
 from mdlib.runs.schema import plain, read
 from mdlib.studies.images import VisionRun, build_model
@@ -130,16 +131,16 @@ def test_a_fingerprint_tells_what_is_done_to_the_images():
 
 def test_a_run_learns_digits_and_is_scored_on_the_test_part(tmp_path):
     result = train(SMALL, tmp_path)
-    assert [line["epoch"] for line in result["curve"]] == list(range(1, 9))
-    assert result["steps"] == 8 * 20
-    assert result["best"]["validation_accuracy"] > 0.5
-    assert json.loads(json.dumps(result)) == result
+    assert [line.epoch for line in result.curve] == list(range(1, 9))
+    assert result.steps == 8 * 20
+    assert result.best.validation_accuracy > 0.5
+    assert read(Trained, json.loads(json.dumps(plain(result)))) == result
     scores = score_on_test(SMALL, tmp_path)
     _, _, test = load_digit_images()
     for which in ("best", "last"):
         model = SMALL.load_trained(tmp_path, which)
         assert not model.training
-        assert scores[which] == evaluate(model, Pictures(test), batch_size=20)
+        assert plain(scores)[which] == evaluate(model, Pictures(test), batch_size=20)
     assert train(SMALL, tmp_path) == result
     with pytest.raises(ValueError, match="begun with other settings"):
         train(replace(SMALL, image_size=12), tmp_path)
@@ -189,11 +190,11 @@ def test_a_look_inside_tells_weights_and_what_pruning_leaves(tmp_path, monkeypat
     parts = (digits[digits.labels < 9], nines[nines.labels == 9], test)
     monkeypatch.setitem(module._SETS, "digits", (lambda: parts, 1, 8))
     run = replace(SMALL, epochs=2, subset=200)
-    assert train(run, tmp_path)["best"]["epoch"] == 1
+    assert train(run, tmp_path).best.epoch == 1
     found, model = look_inside(run, tmp_path), run.load_trained(tmp_path, "last")
     assert read(Inside, json.loads(json.dumps(plain(found)))) == found
     assert found.weights == describe_weights(model)
-    last = score_on_test(run, tmp_path)["last"]
+    last = plain(score_on_test(run, tmp_path).last)
     for scope, curve in found.pruning.items():
         assert {name: getattr(curve[0], name) for name in last} == last
         assert curve[5].bytes == stored_size(prune(model, curve[5].fraction, scope))
@@ -216,8 +217,8 @@ def test_operations_are_those_of_the_formula(layers):
 
 def test_the_counts_are_those_of_the_run(tmp_path):
     found, done = cost(SMALL), train(SMALL, tmp_path)
-    assert found.parameters == done["parameters"]
-    assert found.steps * found.epochs == done["steps"]
+    assert found.parameters == done.parameters
+    assert found.steps * found.epochs == done.steps
     assert (found.examples, found.tokens, found.padded) == (400, 400 * 5, 400 * 5)
     assert "padding" not in str(found)
 

@@ -11,6 +11,8 @@ from mdlib.data.text.encoded import load_encoded
 from mdlib.optim.proximal import ProximalSGD
 from mdlib.runs import run_directory, score_on_test, train
 from mdlib.runs.optimizers import OPTIMIZERS, build_optimizer
+from mdlib.runs.results import Trained
+from mdlib.runs.schema import plain, read
 from mdlib.studies.text import SentimentRun, build_model
 from mdlib.train import evaluate
 
@@ -21,11 +23,11 @@ SMALL = SentimentRun(
 
 def test_training_returns_the_curve_and_touches_no_test_text(stored):
     result = train(SMALL, stored / "run")
-    assert [line["epoch"] for line in result["curve"]] == [1, 2, 3]
-    assert result["steps"] == 3 * 12
-    assert result["best"] in result["curve"]
-    assert result["best"]["validation_accuracy"] > 0.8
-    assert json.loads(json.dumps(result)) == result
+    assert [line.epoch for line in result.curve] == [1, 2, 3]
+    assert result.steps == 3 * 12
+    assert result.best in result.curve
+    assert result.best.validation_accuracy > 0.8
+    assert read(Trained, json.loads(json.dumps(plain(result)))) == result
     assert not list(stored.glob("cache/encoded/*/test.npz"))
 
 
@@ -39,8 +41,8 @@ def test_the_test_is_of_the_best_weights_and_of_the_last(stored):
         assert not model.training
         assert len(tokenizer) == model.tokens.num_embeddings
         texts = SMALL.sequences(parts["test"], "test")
-        assert scores[which] == evaluate(model, texts, batch_size=10)
-    assert scores["best"]["accuracy"] > 0.8
+        assert plain(scores)[which] == evaluate(model, texts, batch_size=10)
+    assert scores.best.accuracy > 0.8
 
 
 def test_a_trained_model_is_read_without_its_data(stored, monkeypatch):
@@ -88,7 +90,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_not_repeated(stored):
     changed = replace(SMALL, seed=1)
     with pytest.raises(ValueError, match="begun with other settings"):
         train(changed, stored / "whole")
-    assert train(changed, stored / "other")["curve"] != whole["curve"]
+    assert train(changed, stored / "other").curve != whole.curve
 
 
 def test_the_seed_decides_the_weights_and_leaves_the_generator_alone():
