@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ ATTENTION_WEIGHTS = ("query", "key", "value")
 
 # Powers of ten of |w| between which entries are counted; what is smaller goes into the first bin.
 EDGES = [k / 4 for k in range(-40, 9)]
+TINY = 0.01  # one of these sizes
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Magnitudes:
     small: float
     zero: float
     hoyer: float
+
+    @property
+    def tiny(self) -> float:
+        """The share of entries below `TINY`. It does not grow where only the largest do."""
+        return sum(self.counts[: EDGES.index(math.log10(TINY))]) / sum(self.counts)
 
 
 def attention_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mdlib.measure.paired import Difference, paired_difference
-from mdlib.measure.weights import ATTENTION_WEIGHTS, EDGES
+from mdlib.measure.weights import ATTENTION_WEIGHTS
 from mdlib.runs.results import R, TunedContender
 from mdlib.runs.schema import dumps, read
-
-TINY = 0.01  # a size of weights, one of the `EDGES`
 
 T = TypeVar("T")
 _Key = str | int
@@ -135,17 +133,11 @@ class Record(Generic[R]):
     def sparsity(self, label: str, measure: str) -> Tensor:
         """Return a measure of how sparse the attention weights are at the end, (seeds,).
 
-        The mean over W_Q, W_K and W_V of a measure of `mdlib.measure.Magnitudes`, or for "tiny"
-        of the share of entries below `TINY`. That one does not grow where only the largest do.
+        The mean over W_Q, W_K and W_V of a measure of `mdlib.measure.Magnitudes`: "zero", "tiny",
+        "small" or "hoyer".
         """
-
-        def of(name: str) -> Tensor:
-            if measure != "tiny":
-                return self.values(label, "weights", name, measure)
-            counts = self.values(label, "weights", name, "counts")
-            return counts[:, : EDGES.index(math.log10(TINY))].sum(1) / counts.sum(1)
-
-        return torch.stack([of(name) for name in ATTENTION_WEIGHTS]).mean(0)
+        kinds = [self.values(label, "weights", name, measure) for name in ATTENTION_WEIGHTS]
+        return torch.stack(kinds).mean(0)
 
     def sparser(self, a: str, b: str, measure: str) -> Difference:
         """Return how much larger a measure of `sparsity` is for a than for b, seed by seed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from mdlib.figures import Shown, spread, table
-from mdlib.runs.record import TINY, Record
+from mdlib.measure.weights import TINY
+from mdlib.runs.record import Record
 from mdlib.runs.results import R
 
 

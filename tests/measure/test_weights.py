@@ -38,6 +38,7 @@ def test_sparsity_by_hand():
     assert key.hoyer == pytest.approx(1 - (2**0.5 - 1) / (32**0.5 - 1))  # one in each layer
     assert key.zero == key.small == pytest.approx(15 / 16)
     assert (value.small, value.zero) == (1 / 2, 0)
+    assert [one.tiny for one in (query, key, value)] == [0, 15 / 16, 1 / 2]
     assert query.counts[EDGES.index(0.0)] == 32
     assert key.counts[0] == 30
     assert [sum(one.counts) for one in found.values()] == [32, 32, 32]
