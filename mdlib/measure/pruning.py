@@ -1,16 +1,12 @@
-"""Magnitude pruning: the smallest weights go, nothing is trained again, and what is left is stored.
-
-How much accuracy survives tells how much of a model its small weights were; how many bytes are
-left, what its sparsity is worth.
-"""
+"""Magnitude pruning without retraining: the accuracy that survives, and the bytes that are left."""
 
 from __future__ import annotations
 
 import copy
-import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +16,26 @@ from mdlib.train import Examples, evaluate
 
 M = TypeVar("M", bound=nn.Module)
 Scope = Literal["model", "matrix"]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A point of a pruning curve: what is left of a model without a fraction of its weights.
+
+    Attributes
+    ----------
+    fraction : float
+        Of the weights that were set to 0.
+    loss, accuracy : float
+        On the data, as `mdlib.train.evaluate` gives them.
+    bytes : int
+        The `stored_size`.
+    """
+
+    fraction: float
+    loss: float
+    accuracy: float
+    bytes: int
 
 
 def is_matrix(name: str, weights: Tensor) -> bool:
@@ -84,14 +100,8 @@ def pruning_curve(
     fractions: Iterable[float],
     scope: Scope = "model",
     batch_size: int = 100,
-) -> list[dict[str, Any]]:
+) -> tuple[Pruned, ...]:
     """Return what is left of a model, fraction by fraction.
-
-    Returns
-    -------
-    list of dict
-        For each fraction ``fraction``; ``loss`` and ``accuracy`` on the data; ``bytes``, the
-        `stored_size`.
 
     Examples
     --------
@@ -99,27 +109,28 @@ def pruning_curve(
     >>> model = nn.Linear(2, 2, bias=False)
     >>> _ = model.weight.data.copy_(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
     >>> data = Arrays(torch.eye(2), labels=[0, 1])
-    >>> [row["accuracy"] for row in pruning_curve(model, data, [0, 0.5, 0.75])]
+    >>> [point.accuracy for point in pruning_curve(model, data, [0, 0.5, 0.75])]
     [1.0, 1.0, 0.5]
     """
-    rows = []
-    for fraction in fractions:
+
+    def point(fraction: float) -> Pruned:
         pruned = prune(model, fraction, scope)
         scores = evaluate(pruned, data, batch_size)
-        rows.append({"fraction": fraction, **scores, "bytes": stored_size(pruned)})
-    return rows
+        return Pruned(fraction, scores["loss"], scores["accuracy"], stored_size(pruned))
+
+    return tuple(map(point, fractions))
 
 
-def prunable(curve: Sequence[Mapping[str, Any]], loss: float = 0.01) -> float:
+def prunable(curve: Sequence[Pruned], loss: float = 0.01) -> float:
     """Return the fraction of weights that can go before more accuracy than this is lost.
 
-    Between two fractions of the curve accuracy is taken to be linear; what comes after it has been
+    Between two points of the curve accuracy is taken to be linear; what comes after it has been
     lost once does not count.
 
     Parameters
     ----------
-    curve : sequence of mappings
-        As `pruning_curve` returns it: ascending, from fraction 0 on.
+    curve : sequence of Pruned
+        As `pruning_curve` returns it: fractions ascend from 0.
     loss : float
         Of accuracy, from 0 to 1.
 
@@ -131,14 +142,14 @@ def prunable(curve: Sequence[Mapping[str, Any]], loss: float = 0.01) -> float:
     Examples
     --------
     >>> accuracies = {0.0: 0.9, 0.5: 0.895, 0.9: 0.795}
-    >>> curve = [{"fraction": f, "accuracy": a} for f, a in accuracies.items()]
+    >>> curve = [Pruned(f, loss=0.5, accuracy=a, bytes=100) for f, a in accuracies.items()]
     >>> round(prunable(curve, loss=0.01), 3)
     0.52
     """
-    fractions = [float(row["fraction"]) for row in curve]
+    fractions = [float(point.fraction) for point in curve]
     if fractions[:1] != [0.0] or fractions != sorted(set(fractions)):
         raise ValueError(f"fractions must ascend from 0, got {fractions}")
-    spare: list[float] = [row["accuracy"] - curve[0]["accuracy"] + loss for row in curve]
+    spare = [point.accuracy - curve[0].accuracy + loss for point in curve]
     for i in range(1, len(curve)):
         if spare[i] < 0:
             part = spare[i - 1] / (spare[i - 1] - spare[i])
@@ -166,12 +177,7 @@ def pack(model: nn.Module) -> bytes:
     - a bit for each entry, whether it is other than 0;
     - the entries that are, in the dtype that they have.
 
-    Examples
-    --------
-    >>> model, other = nn.Linear(2, 2), nn.Linear(2, 2)
-    >>> unpack(other, pack(model))
-    >>> torch.equal(model.weight, other.weight)
-    True
+    Nothing is lost: the tests read it again, bit for bit.
     """
     tensors = [x.detach().cpu().flatten() for x in model.state_dict().values()]
     there = [x != 0 for x in tensors]
@@ -179,35 +185,6 @@ def pack(model: nn.Module) -> bytes:
     kept = b"".join(_bytes(x[mask]) for x, mask in zip(tensors, there, strict=True))
     where = zlib.compress(bits, 9)
     return len(where).to_bytes(8, "little") + where + zlib.compress(kept, 9)
-
-
-def unpack(model: nn.Module, content: bytes) -> None:
-    """Give a model what `pack` made of one of the same architecture.
-
-    Raises
-    ------
-    ValueError
-        If the content is of another architecture, or damaged.
-    """
-    state = model.state_dict()
-    counts = [x.numel() for x in state.values()]
-    end = 8 + int.from_bytes(content[:8], "little")
-    try:
-        bits, kept = zlib.decompress(content[8:end]), zlib.decompress(content[end:])
-    except zlib.error as error:
-        raise ValueError(f"these are no packed weights: {error}") from None
-    there = torch.from_numpy(np.unpackbits(np.frombuffer(bits, np.uint8)).astype(bool))
-    sizes = [x.element_size() for x in state.values()]
-    fits = len(bits) == math.ceil(sum(counts) / 8)
-    masks = there[: sum(counts)].split_with_sizes(counts) if fits else ()
-    ends = np.cumsum([0, *(int(m.sum()) * size for m, size in zip(masks, sizes, strict=False))])
-    if not fits or len(kept) != ends[-1]:
-        raise ValueError(f"these are the packed weights of another model than {model}")
-    for x, mask, start, end in zip(state.values(), masks, ends[:-1], ends[1:], strict=True):
-        whole = torch.zeros(x.numel(), dtype=x.dtype)
-        if end > start:  # torch reads no empty buffer
-            whole[mask] = torch.frombuffer(bytearray(kept[start:end]), dtype=x.dtype)
-        x.copy_(whole.view_as(x))
 
 
 def _smallest(sizes: Tensor, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which words get the most attention, in equal shares.
+"""Ranking of words by their mean attention, in multiples of an equal share.
 
 1 is what a word gets if all words of its text get the same: so a word of a long text and one of a
 short text can be compared.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Word(NamedTuple):
+class AttendedWord(NamedTuple):
     """A word, its mean attention in equal shares, and how often it occurs."""
 
     text: str
@@ -23,7 +23,7 @@ class Word(NamedTuple):
 
 def most_attended(
     texts: Sequence[Sequence[str]], shares: Tensor, count: int = 10, least: int = 5
-) -> list[Word]:
+) -> list[AttendedWord]:
     """Return the words with the most attention on average, where they occur.
 
     Parameters
@@ -47,7 +47,7 @@ def most_attended(
     >>> import torch
     >>> shares = torch.tensor([[0.2, 1.8], [1.0, 1.0]])
     >>> most_attended([["so", "good"], ["so", "bad"]], shares, count=1, least=1)
-    [Word(text='good', shares=1.8, times=1)]
+    [AttendedWord(text='good', shares=1.8, times=1)]
     """
     longest = max(map(len, texts), default=0)
     if shares.ndim != 2 or shares.shape[1] < longest:
@@ -57,7 +57,7 @@ def most_attended(
         for word, share in zip(words, row, strict=False):
             found[word].append(share)
     means = [
-        Word(word, round(sum(each) / len(each), 3), len(each))
+        AttendedWord(word, round(sum(each) / len(each), 3), len(each))
         for word, each in found.items()
         if len(each) >= least
     ]

@@ -1,8 +1,9 @@
-"""How the attention weights of a trained network are distributed: histograms and sparsity."""
+"""Distribution of the attention weights of a trained network: histogram and sparsity measures."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,36 @@ ATTENTION_WEIGHTS = ("query", "key", "value")
 
 # Powers of ten of |w| between which entries are counted; what is smaller goes into the first bin.
 EDGES = [k / 4 for k in range(-40, 9)]
+TINY = 0.01  # one of these sizes
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    r"""How the absolute values of N weights w are distributed.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        How many lie between :math:`10^{e_k}` and :math:`10^{e_{k+1}}` for the powers e in `EDGES`;
+        smaller ones are in the first bin, larger ones in the last.
+    small : float
+        The share of entries up to a hundredth of the largest.
+    zero : float
+        The share of exact zeros.
+    hoyer : float
+        Hoyer's sparseness :math:`(\sqrt N - \|w\|_1 / \|w\|_2) / (\sqrt N - 1)`: 0 where all are
+        equally large, 1 where one is alone, or none is left.
+    """
+
+    counts: tuple[int, ...]
+    small: float
+    zero: float
+    hoyer: float
+
+    @property
+    def tiny(self) -> float:
+        """The share of entries below `TINY`. It does not grow where only the largest do."""
+        return sum(self.counts[: EDGES.index(math.log10(TINY))]) / sum(self.counts)
 
 
 def attention_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -36,36 +67,39 @@ def attention_weights(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def describe_weights(model: nn.Module) -> dict[str, dict[str, Any]]:
-    r"""Summarise the absolute entries of W_Q, W_K and W_V.
+def describe_weights(model: nn.Module) -> dict[str, Magnitudes]:
+    """Return how the entries of W_Q, W_K and W_V are distributed.
 
     Returns
     -------
-    dict
-        For "query", "key" and "value": ``counts``, how many entries lie between
-        :math:`10^{e_k}` and :math:`10^{e_{k+1}}` for the powers in `EDGES`, smaller ones in the
-        first bin, larger ones in the last; ``small``, the share of entries up to a hundredth of
-        the largest; ``zero``, the share of exact zeros; ``hoyer``, the sparseness
-        :math:`(\sqrt N - \|w\|_1 / \|w\|_2) / (\sqrt N - 1)`, 0 where all are equal, 1 where one
-        is alone, or none is left.
+    dict with the keys "query", "key" and "value"
 
     Examples
     --------
     >>> from mdlib.nn import TextClassifier
     >>> model = TextClassifier(vocabulary=9, width=8, layers=1, heads=2, hidden=16)
-    >>> sorted(describe_weights(model)["query"])
-    ['counts', 'hoyer', 'small', 'zero']
+    >>> describe_weights(model)["query"].zero
+    0.0
     """
-    return {name: _describe(w.abs().double()) for name, w in attention_weights(model).items()}
+    return {name: magnitudes(w) for name, w in attention_weights(model).items()}
 
 
-def _describe(sizes: Tensor) -> dict[str, Any]:
+def magnitudes(weights: Tensor) -> Magnitudes:
+    """Return how the entries of a vector are distributed.
+
+    Examples
+    --------
+    >>> found = magnitudes(torch.tensor([0.0, 0.0, 0.0, -2.0]))
+    >>> found.zero, found.small, found.hoyer
+    (0.75, 0.75, 1.0)
+    """
+    sizes = weights.abs().double()
     powers = sizes.log10().clamp(EDGES[0], EDGES[-1])  # log 0 is -inf, in the first bin
     counts, _ = torch.histogram(powers, torch.tensor(EDGES, dtype=torch.float64))
     root, norm = len(sizes) ** 0.5, sizes.norm().clamp_min(torch.finfo(torch.float64).tiny)
-    return {
-        "counts": counts.int().tolist(),
-        "small": (sizes <= 0.01 * sizes.max()).double().mean().item(),
-        "zero": (sizes == 0).double().mean().item(),
-        "hoyer": ((root - (sizes.sum() / norm).clamp_min(1)) / (root - 1)).item(),
-    }
+    return Magnitudes(
+        counts=tuple(counts.int().tolist()),
+        small=(sizes <= 0.01 * sizes.max()).double().mean().item(),
+        zero=(sizes == 0).double().mean().item(),
+        hoyer=((root - (sizes.sum() / norm).clamp_min(1)) / (root - 1)).item(),
+    )

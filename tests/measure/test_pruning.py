@@ -1,6 +1,7 @@
 """Pruning takes exactly the smallest weights of a copy; what is stored can be read again."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mdlib.measure.pruning import (
+    Pruned,
     is_matrix,
     pack,
     prunable,
     prune,
     pruning_curve,
     stored_size,
-    unpack,
 )
 from mdlib.nn import TextClassifier, VisionTransformer
-from mdlib.train import Arrays
+from mdlib.train import Arrays, evaluate
+from tests.support.packed import unpack
 
 fractions = st.floats(0, 1)
 
@@ -184,34 +186,26 @@ def test_the_more_is_pruned_the_smaller_it_gets(seed):
     assert 0.4 * count * 0.8 < sizes[6] < (0.4 + 0.5 / 8) * count * 1.1
 
 
-def test_other_or_damaged_content_is_refused():
-    content = pack(network())
-    with pytest.raises(ValueError, match="of another model than Linear"):
-        unpack(nn.Linear(2, 2), content)
-    with pytest.raises(ValueError, match="these are no packed weights"):
-        unpack(network(), content[:-4])
-    twin = nn.Linear(3, 3)
-    with pytest.raises(ValueError, match="of another model"):
-        unpack(twin.double(), pack(nn.Linear(3, 3)))
-
-
 def test_a_curve_falls_from_the_model_to_nothing():
     torch.manual_seed(0)
     images = torch.randn(60, 1, 4, 4)
     model = VisionTransformer(image_size=4, patch=2, channels=1, width=8, layers=1, hidden=8)
     labels = model.eval()(images).argmax(-1)  # it knows them all
-    rows = pruning_curve(model, Arrays(images, labels), [0, 0.3, 1])
-    assert [row["fraction"] for row in rows] == [0, 0.3, 1]
-    assert rows[0]["accuracy"] == 1 > rows[1]["accuracy"] >= rows[2]["accuracy"]
-    assert [row["bytes"] for row in rows] == [
-        stored_size(prune(model, fraction)) for fraction in (0, 0.3, 1)
-    ]
+    data = Arrays(images, labels)
+    points = pruning_curve(model, data, [0, 0.3, 1])
+    assert [point.fraction for point in points] == [0, 0.3, 1]
+    assert points[0].accuracy == 1 > points[1].accuracy >= points[2].accuracy
+    for point in points:
+        pruned = prune(model, point.fraction)
+        assert point.bytes == stored_size(pruned)
+        assert {"loss": point.loss, "accuracy": point.accuracy} == evaluate(pruned, data)
     assert not model.training
 
 
 curves = st.lists(st.floats(0, 1), min_size=1, max_size=8).map(
     lambda accuracies: [
-        {"fraction": i / 8, "accuracy": accuracy} for i, accuracy in enumerate(accuracies)
+        Pruned(i / 8, loss=0.5, accuracy=accuracy, bytes=100)
+        for i, accuracy in enumerate(accuracies)
     ]
 )
 
@@ -219,7 +213,7 @@ curves = st.lists(st.floats(0, 1), min_size=1, max_size=8).map(
 @given(curve=curves, loss=st.floats(0, 1), more=st.floats(0, 1))
 def test_no_more_than_the_loss_is_lost_by_pruning_what_can_go(curve, loss, more):
     """Against a slow twin that walks along the curve; and who may lose more can prune more."""
-    fractions, accuracies = ([row[key] for row in curve] for key in ("fraction", "accuracy"))
+    fractions, accuracies = zip(*((one.fraction, one.accuracy) for one in curve), strict=True)
     grid = np.union1d(np.linspace(0, fractions[-1], 2001), fractions)
     lost = accuracies[0] - np.interp(grid, fractions, accuracies)
     over = np.append(grid[lost > loss], fractions[-1])  # the first of them ends the walk
@@ -229,7 +223,7 @@ def test_no_more_than_the_loss_is_lost_by_pruning_what_can_go(curve, loss, more)
 
 
 def test_a_curve_that_does_not_begin_with_the_whole_model_is_refused():
-    row = {"fraction": 0.5, "accuracy": 1.0}
-    for curve in ([], [row], [{**row, "fraction": 0.0}, row, row]):
+    half = Pruned(0.5, loss=0.5, accuracy=1.0, bytes=100)
+    for curve in ([], [half], [replace(half, fraction=0.0), half, half]):
         with pytest.raises(ValueError, match="must ascend from 0, got"):
             prunable(curve)

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from mdlib.data.text.sets import sets as module
+from mdlib.data.text import sets as module
 
 
 def texts(count, least, most, seed):
@@ -37,6 +37,11 @@ def phrases(rows):
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     """Let MDLIB_DATA hold the small data sets; return the folder, whose cache/ is the user's."""
+    store(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def store(folder, monkeypatch):
     train, test = texts(100, 5, 40, seed=0), texts(30, 5, 40, seed=1)
     dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
     contents = {
@@ -48,10 +53,9 @@ def stored(tmp_path, monkeypatch):
     }
     for files in (module._IMDB, module._SST2):
         for name in files:
-            path = tmp_path / "data" / name
+            path = folder / "data" / name
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_bytes(gzip.compress(contents[name]))
             monkeypatch.setitem(files, name, hashlib.sha256(contents[name]).hexdigest())
-    monkeypatch.setenv("MDLIB_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: tmp_path / "cache")
-    return tmp_path
+    monkeypatch.setenv("MDLIB_DATA", str(folder / "data"))
+    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: folder / "cache")
