@@ -17,6 +17,7 @@ from mdlib.runs.record import Record
 from mdlib.runs.study import conduct, planned
 from mdlib.studies import images, text
 from mdlib.studies.sentences.experiment import QUICK, Plan, measure
+from mdlib.train.processes import is_first
 
 STUDIES = {"text": text.STUDIES, "images": images.STUDIES}
 _PACKAGES = {"text": ("torch", "numpy", "tokenizers"), "images": ("torch", "numpy")}
@@ -82,6 +83,8 @@ def execute(options: argparse.Namespace) -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
+    if not is_first():
+        return 0
     # When it began is not known: runs may be older than this process.
     came = provenance.collect(options.typed, None, *_PACKAGES[options.about])
     record = Record(came, study.setting, found)
