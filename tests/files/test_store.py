@@ -53,7 +53,7 @@ def test_ones_own_folder_comes_first(cache, own):
 
 def test_built_files_are_kept_and_the_archives_are_not(cache):
     assert read_files(FILES, build) == CONTENTS
-    kept = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()} - {".lock"}
+    kept = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()} - {"set.lock"}
     assert kept == set(FILES)
     assert read_files(FILES, never) == CONTENTS
 
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_refused_in_ones_own_folder_and_rebuilt_in_the_cache(
 def test_what_was_built_wrongly_is_refused_and_not_kept(cache):
     with pytest.raises(ValueError, match=r"published archives hold another set/b.txt.gz: expected"):
         read_files(FILES, lambda _: CONTENTS | {"set/b.txt.gz": b"wrong"})
-    assert [path.name for path in cache.iterdir()] == [".lock"]
+    assert [path.name for path in cache.iterdir()] == ["set.lock"]
 
 
 def test_a_missing_folder_is_named(cache, monkeypatch, tmp_path):
