@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.support.stored import stored
+
+__all__ = ["stored"]  # a fixture of many tests
+
 FRESH_SEED = os.environ.get("MDLIB_FRESH_SEED")
 
 # Without a fresh seed hypothesis tries the same examples every time, so a red test stays red.

@@ -1,4 +1,4 @@
-"""Chapter 15: mirror descent against Adam on vision transformers; what sparse weights are worth.
+"""Claims of chapter 15: mirror descent against Adam on vision transformers, and sparse weights.
 
 The runs take hours. They were made once, by ``python -m mdlib.studies.images mnist`` and
 ``cifar``, and the claims read the records; a point is a per cent. Each compares two contenders seed
@@ -7,16 +7,18 @@ by seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import torch
+from torch import Tensor
 
-from mdlib.claims.form import Measured, more
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
-from mdlib.measure.paired import paired_difference
-from mdlib.measure.pruning import Pruned, prunable
-from mdlib.runs.record import Record, recorded
+from mdlib.claims.studies import FORMS, POINTS, best_accuracy, more_of, more_small, more_tiny
+from mdlib.measure.pruning import prunable
+from mdlib.runs.record import Record
+from mdlib.studies.images import ImageRun, recorded
+
+Read = Callable[[str], Record[ImageRun]]
 
 # How the records are called, and what they are of.
 SETS = {"mnist": "MNIST", "cifar": "CIFAR-10 (JPEG)"}
@@ -39,7 +41,7 @@ def images_parity(read: Read = recorded) -> Iterator[Measured]:
     for name, of in SETS.items():
         record = read(name)
         for form, label in FORMS.items():
-            behind = record.difference("Adam", label.format(1.1), "test", "best", "accuracy")
+            behind = record.difference("Adam", label.format(1.1), best_accuracy)
             case, seeds = f"{of}, {form}, points behind", range(len(record.runs("Adam")))
             yield Measured(f"{case}: mean", POINTS * behind.mean, "<=", 1, seeds)
             high = POINTS * behind.high
@@ -61,12 +63,9 @@ def images_sparsity(read: Read = recorded) -> Iterator[Measured]:
     for name, of in SETS.items():
         record = read(name)
         for form, label in FORMS.items():
-            for kind in ("query", "key", "value"):
-                case = f"{of}, {form}, {kind}, points"
-                keys = ("weights", kind, "small")
-                yield from more_of(record, case, label.format(1.1), "Adam", *keys, scale=POINTS)
-            case = f"{of}, {form}, below 0.01, points"
-            yield from more_tiny(record, case, label.format(1.1), "Adam")
+            case, rivals = f"{of}, {form}", (label.format(1.1), "Adam")
+            yield from more_small(case, record, *rivals)
+            yield from more_tiny(case, record, *rivals)
 
 
 @claim(
@@ -86,11 +85,9 @@ def images_pruning(read: Read = recorded) -> Iterator[Measured]:
         for scope, rule in _RULES.items():
             adam = _prunable(record, "Adam", scope)
             for form, label in FORMS.items():
-                found = paired_difference(_prunable(record, label.format(1.1), scope), adam)
-                case = f"{of}, {rule}, {form}, points"
-                yield from more(case, POINTS * found.mean, POINTS * found.low, range(len(adam)))
+                own = _prunable(record, label.format(1.1), scope)
+                yield from more_of(f"{of}, {rule}, {form}, points", own, adam, POINTS)
 
 
-def _prunable(record: Record, label: str, scope: str) -> torch.Tensor:
-    curves = ([Pruned(**row) for row in run["pruning"][scope]] for run in record.runs(label))
-    return torch.tensor([prunable(curve) for curve in curves], dtype=torch.float64)
+def _prunable(record: Record[ImageRun], label: str, scope: str) -> Tensor:
+    return record.values(label, lambda run: prunable(run.pruning[scope]))

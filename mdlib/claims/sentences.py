@@ -1,20 +1,19 @@
-"""Chapter 12: the paper's one-layer model on sentences, from the record of one experiment.
+"""Claims of chapter 12: the paper's one-layer model on sentences, from the record of its study.
 
-``python -m mdlib.studies.sentences`` makes it, from draws of SST-2's phrases; a point is
-a per cent.
+``python -m mdlib study sentences`` makes it, from draws of SST-2's phrases; a point is a per cent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean, median
-from typing import Any
 
 from mdlib.claims.form import Measured, more
 from mdlib.claims.ledger import claim
-from mdlib.studies.sentences import recorded
+from mdlib.studies.sentences import Findings, recorded
+from mdlib.studies.sentences.inspection import Gain
 
-Read = Callable[[], dict[str, Any]]
+Read = Callable[[], Findings]
 
 
 @claim(
@@ -29,8 +28,8 @@ def sentences_attention(read: Read = recorded) -> Iterator[Measured]:
     Tuned alike; the 95 % interval counts draws of phrases and test sentences.
     """
     result = read()
-    for p, found in result["over baseline"].items():
-        yield from _more(f"p = {p}, points", found, _draws(result))
+    for p, found in result.over_baseline.items():
+        yield from _more(f"p = {p}, points", found, _span(result.plan.seeds))
 
 
 @claim(
@@ -42,7 +41,7 @@ def sentences_attention(read: Read = recorded) -> Iterator[Measured]:
 def sentences_generalization(read: Read = recorded) -> Iterator[Measured]:
     """Difference in test accuracy, in points; the paper reports 1.5 to 2.3 for transformers."""
     result = read()
-    yield from _more("points", result["over p = 2"]["1.1"], _draws(result))
+    yield from _more("points", result.over_p2["1.1"], _span(result.plan.seeds))
 
 
 @claim(
@@ -58,22 +57,20 @@ def sentences_direction(read: Read = recorded) -> Iterator[Measured]:
     another exponent smaller by 0.05. These bounds are choices, made after a first run.
     """
     result = read()
-    seeds = result["plan"]["small_seeds"]
-    draws = range(seeds[0], seeds[-1] + 1)
-    for p, found in result["margins"].items():
-        race = median(found["race"])
+    draws = _span(result.plan.small_seeds)
+    for p, found in result.margins.items():
+        race = median(found.race)
         yield Measured(f"p = {p}, median divergence", race, "<=", 5e-3, draws)
-        nearest = min(median(found["full"]), median(found["relaxed"]))
+        nearest = min(median(found.full), median(found.relaxed))
         yield Measured(f"p = {p}, other SVMs are farther, times", nearest / race, ">=", 3, draws)
-        cosine = {q: fmean(found[f"cosine {q}"]) for q in result["margins"]}
+        cosine = {q: fmean(found.cosine[q]) for q in result.margins}
         others = max(value for q, value in cosine.items() if q != p)
         yield Measured(f"p = {p}, cosine above other p", cosine[p] - others, ">=", 0.05, draws)
 
 
-def _more(case: str, found: dict[str, float], seeds: range) -> Iterator[Measured]:
-    return more(case, found["points"], found["points"] - found["half"], seeds)
+def _more(case: str, found: Gain, seeds: range) -> Iterator[Measured]:
+    return more(case, found.points, found.points - found.half, seeds)
 
 
-def _draws(result: dict[str, Any]) -> range:
-    seeds = result["plan"]["seeds"]
+def _span(seeds: Sequence[int]) -> range:
     return range(seeds[0], seeds[-1] + 1)

@@ -1,4 +1,4 @@
-"""Chapters 13 and 14: what mirror descent does to transformers that read reviews.
+"""Claims of chapters 13 and 14: what mirror descent does to transformers that read reviews.
 
 The runs take hours. They were made once, by ``python -m mdlib.studies.text reviews`` and
 ``learned``, and the claims read the records; a point is a per cent. Each compares two contenders
@@ -7,23 +7,28 @@ seed by seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from torch import Tensor
 
-from mdlib.claims.form import Measured, more
+from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
-from mdlib.claims.studies import FORMS, POINTS, Read, more_of, more_tiny
-from mdlib.measure.paired import paired_difference
-from mdlib.runs.record import recorded
+from mdlib.claims.studies import (
+    FORMS,
+    POINTS,
+    best_accuracy,
+    more_of,
+    more_small,
+    more_tiny,
+    times_more,
+)
+from mdlib.runs.record import Record
+from mdlib.studies.text import TextRun, recorded
+
+Read = Callable[[str], Record[TextRun]]
 
 _SHOWN = ("p = 1.1", "p = 2", "p = 1.1, momentum", "p = 2, momentum", "Adam")
-
-
-def _times_more(case: str, a: Tensor, b: Tensor) -> Iterator[Measured]:
-    """Claim that a is a multiple of b, seed by seed: that its logarithm is more."""
-    found = paired_difference(a.log(), b.log())
-    return more(case, found.mean, found.low, range(len(a)))
 
 
 @claim(
@@ -42,9 +47,10 @@ def text_generalization(read: Read = recorded) -> Iterator[Measured]:
     """
     record = read("reviews")
     for form, label in FORMS.items():
+        own = record.values(label.format(1.1), best_accuracy)
         for p in (2, 3):
-            case, rivals = f"{form}, over p = {p}, points", (label.format(1.1), label.format(p))
-            yield from more_of(record, case, *rivals, "test", "best", "accuracy", scale=POINTS)
+            rival = record.values(label.format(p), best_accuracy)
+            yield from more_of(f"{form}, over p = {p}, points", own, rival, POINTS)
 
 
 @claim(
@@ -63,11 +69,14 @@ def text_learned(read: Read = recorded) -> Iterator[Measured]:
     record = read("learned")
     for label in ("p = 1.1", "p = 2", "p = 3"):
         runs = record.runs(label)
-        least = min(run["curve"][-1]["accuracy"] for run in runs)
+        least = min(run.curve[-1].accuracy for run in runs)
         yield Measured(f"{label}, learned at least", least, ">=", 0.99, range(len(runs)))
+
+    def last(p: float) -> Tensor:
+        return record.values(f"p = {p}", lambda run: run.test.last.accuracy)
+
     for p in (2, 3):
-        case, rivals = f"over p = {p}, points", ("p = 1.1", f"p = {p}")
-        yield from more_of(record, case, *rivals, "test", "last", "accuracy", scale=POINTS)
+        yield from more_of(f"over p = {p}, points", last(1.1), last(p), POINTS)
 
 
 @claim(
@@ -79,9 +88,10 @@ def text_learned(read: Read = recorded) -> Iterator[Measured]:
 def text_rivals(read: Read = recorded) -> Iterator[Measured]:
     """Differences in test accuracy at the best validation epoch, in points, at equal epochs."""
     record = read("reviews")
+    adam = record.values("Adam", best_accuracy)
     for form, label in FORMS.items():
-        case, rivals = f"over p = 1.1, {form}, points", ("Adam", label.format(1.1))
-        yield from more_of(record, case, *rivals, "test", "best", "accuracy", scale=POINTS)
+        own = record.values(label.format(1.1), best_accuracy)
+        yield from more_of(f"over p = 1.1, {form}, points", adam, own, POINTS)
 
 
 @claim(
@@ -99,10 +109,8 @@ def text_sparsity(read: Read = recorded) -> Iterator[Measured]:
     record = read("reviews")
     for form, label in FORMS.items():
         rivals = (label.format(1.1), label.format(2))
-        for kind in ("query", "key", "value"):
-            keys = ("weights", kind, "small")
-            yield from more_of(record, f"{form}, {kind}, points", *rivals, *keys, scale=POINTS)
-        yield from more_tiny(record, f"{form}, below 0.01, points", *rivals)
+        yield from more_small(form, record, *rivals)
+        yield from more_tiny(form, record, *rivals)
 
 
 @claim(
@@ -116,11 +124,8 @@ def text_penalty(read: Read = recorded) -> Iterator[Measured]:
 
     The potential near l_1 is no penalty: with it small entries are small, not zero.
     """
-    record = read("reviews")
-    for kind in ("query", "key", "value"):
-        rivals = ("l_1 penalty", "p = 1.1, momentum")
-        case = f"over p = 1.1, momentum, {kind}, points"
-        yield from more_of(record, case, *rivals, "weights", kind, "small", scale=POINTS)
+    own = "p = 1.1, momentum"
+    yield from more_small(f"over {own}", read("reviews"), "l_1 penalty", own)
 
 
 @claim(
@@ -137,12 +142,16 @@ def text_selection(read: Read = recorded) -> Iterator[Measured]:
     benchmark. The paper, with 50 sentences of its own, reports 0.439 against 0.312.
     """
     record = read("reviews")
+
+    def found(label: str, group: str) -> tuple[Tensor, Tensor]:
+        score = record.values(label, lambda run: run.pivots.groups[group].score)
+        return score, record.values(label, lambda run: run.pivots.groups[group].rank)
+
     for form, label in FORMS.items():
-        first, second = label.format(1.1), label.format(2)
         for group in ("template", "written"):
-            where = f"{form}, {group} sentences"
-            yield from more_of(record, f"{where}, score", first, second, "pivots", group, "score")
-            yield from more_of(record, f"{where}, ranks", second, first, "pivots", group, "rank")
+            (score, rank), (its, ranks) = (found(label.format(p), group) for p in (1.1, 2))
+            yield from more_of(f"{form}, {group} sentences, score", score, its)
+            yield from more_of(f"{form}, {group} sentences, ranks", ranks, rank)
 
 
 @claim(
@@ -160,9 +169,10 @@ def text_selection_in_reviews(read: Read = recorded) -> Iterator[Measured]:
     record = read("reviews")
     for form, label in FORMS.items():
         rivals = (label.format(1.1), label.format(2))
-        yield from more_of(record, f"{form}, order", *rivals, "favorites", "marked", "ahead")
-        amounts = (record.values(rival, "favorites", "marked", "shares") for rival in rivals)
-        yield from _times_more(f"{form}, log of shares", *amounts)
+        ahead, its = (record.values(x, lambda run: run.favorites.marked.ahead) for x in rivals)
+        yield from more_of(f"{form}, order", ahead, its)
+        own, other = (record.values(x, lambda run: run.favorites.marked.shares) for x in rivals)
+        yield from times_more(f"{form}, log of shares", own, other)
 
 
 @claim(
@@ -175,8 +185,9 @@ def text_sentiment(read: Read = recorded) -> Iterator[Measured]:
     """Differences in the logarithm of equal shares in test reviews; the words are the pivots."""
     record = read("reviews")
     for label in _SHOWN:
-        found = (record.values(label, "favorites", "marked", key) for key in ("shares", "as rare"))
-        yield from _times_more(label, *found)
+        shares = record.values(label, lambda run: run.favorites.marked.shares)
+        as_rare = record.values(label, lambda run: run.favorites.marked.as_rare)
+        yield from times_more(label, shares, as_rare)
 
 
 @claim(
@@ -192,11 +203,14 @@ def text_erasure(read: Read = recorded) -> Iterator[Measured]:
     """
     record = read("reviews")
     for label in _SHOWN:
-        size = record.values(label, "erasure", "logit")
-        at = record.runs(label)[0]["erasure"]["counts"].index(4)
-        drop = {
-            order: record.values(label, "erasure", "orders", order, "drop", at) / size
+        attended, random = (
+            record.values(label, partial(_drop, order=order, count=4))
             for order in ("most attended", "random")
-        }
-        found = paired_difference(drop["most attended"], drop["random"])
-        yield from more(label, found.mean, found.low, range(len(size)))
+        )
+        yield from more_of(label, attended, random)
+
+
+def _drop(run: TextRun, order: str, count: int) -> float:
+    """How far the logit falls without so many words, in mean absolute logits."""
+    found = run.erasure
+    return found.orders[order].drop[found.counts.index(count)] / found.logit

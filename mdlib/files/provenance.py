@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +34,28 @@ def collect(command: str, started: float | None, *packages: str) -> dict[str, An
         "hardware": hardware(),
         "commit": commit(),
     }
+
+
+def command(*words: str) -> str:
+    """Return a command line as it can be typed again, by default the one of this process.
+
+    Parameters
+    ----------
+    *words : str
+        What follows ``python``, if it is not what this process was started with.
+
+    Examples
+    --------
+    >>> command("-m", "mdlib", "study", "text", "reviews", "--only", "p = 2")
+    "python -m mdlib study text reviews --only 'p = 2'"
+    """
+    if not words:
+        module = getattr(sys.modules["__main__"], "__spec__", None)  # started with -m
+        program = ["-m", module.name.removesuffix(".__main__")] if module else [sys.argv[0]]
+        words = (*program, *sys.argv[1:])
+    count = os.environ.get("LOCAL_WORLD_SIZE")
+    starter = ["torchrun", "--nproc-per-node", count] if count else ["python"]
+    return shlex.join([*starter, *words])
 
 
 def versions(*packages: str) -> dict[str, str]:

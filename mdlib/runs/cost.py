@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 
+import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
+from torch.utils.flop_counter import FlopCounterMode
 
 from mdlib.runs.optimizers import build_optimizer
 from mdlib.runs.run import TrainingRun
 from mdlib.runs.training import choose_device
-from mdlib.train import Examples, fit
 from mdlib.train.batches import epoch_batches, sorted_batches
-from mdlib.train.examples import Batch
+from mdlib.train.evaluation import at_least_single, to_device
+from mdlib.train.examples import Examples
+from mdlib.train.objective import example_losses
+from mdlib.train.precision import autocast, choose_precision
 
-_TIMED = 5  # steps
+_TIMED = 20  # steps at most
 _LIMIT = 20.0  # seconds for all of them
 
 
@@ -65,10 +69,9 @@ class Cost:
 
 
 def cost(run: TrainingRun, device: str = "auto", progress: bool = False) -> Cost:
-    """Count, and time a few real steps on batches from the shortest to the longest.
+    """Count, and time a few real steps, for some 20 seconds at most.
 
-    Where these would take longer than some 20 seconds, it is parts of batches that are timed. With
-    progress, stderr says what is being done.
+    With progress, stderr says what is being done.
     """
     where = choose_device(device)
     if progress:
@@ -78,10 +81,10 @@ def cost(run: TrainingRun, device: str = "auto", progress: bool = False) -> Cost
     data, held_out = parts["train"], parts["validation"]
     if progress:
         print("timing a few steps ...", file=sys.stderr)
-    lengths, held_out_lengths = run.tokens(data), run.tokens(held_out)
+    lengths = run.tokens(data)
     batches = epoch_batches(data.lengths, run.batch_size, seed=run.seed, epoch=0)
     checks = sorted_batches(held_out.lengths, run.batch_size)
-    forward = operations(run, held_out_lengths, checks)
+    forward = operations(run, run.tokens(held_out), checks)
     trained = 3 * operations(run, lengths, batches)  # backward costs twice forward
     return Cost(
         parameters=sum(param.numel() for param in model.parameters()),
@@ -89,9 +92,9 @@ def cost(run: TrainingRun, device: str = "auto", progress: bool = False) -> Cost
         steps=len(batches),
         epochs=run.epochs,
         tokens=int(lengths.sum()),
-        padded=sum(_area(lengths, batch) for batch in batches),
+        padded=sum(len(batch) * int(lengths[batch].max()) for batch in batches),
         operations=trained + forward,
-        seconds=_step_seconds(run, model, data, batches) * len(batches) * (1 + forward / trained),
+        seconds=_seconds_an_operation(run, model, data, batches) * (trained + forward),
     )
 
 
@@ -116,21 +119,34 @@ def costs(runs: Iterable[TrainingRun], device: str = "auto", progress: bool = Fa
 def operations(run: TrainingRun, lengths: Tensor, batches: list[Tensor]) -> float:
     """Count the operations of forward passes, two for each multiplication and its addition.
 
-    An example padded to T tokens costs, in a layer of width w and hidden width h,
+    Those of the matrix products, as torch counts them, on batches that are padded to their longest.
 
-    - per token, 6 w^2 for queries, keys and values, 2 w^2 for the output, 4 w h for the
-      perceptron, and 4 w T for the two products of attention;
-    - in the last layer keys and values for each token, 4 w^2, and the rest for one token only;
-    - and what the network does before and after its blocks.
+    Parameters
+    ----------
+    run : TrainingRun
+    lengths : int tensor (N,)
+        Tokens of each example.
+    batches : list of int tensors
+        The indices of each batch.
+
+    Examples
+    --------
+    >>> from mdlib.studies.text import SentimentRun
+    >>> run = SentimentRun(p=2, width=8, heads=2, hidden=16)
+    >>> operations(run, torch.tensor([3, 5]), [torch.tensor([0, 1])])
+    4448.0
     """
-    w, h, total = run.width, run.hidden, 0.0
-    for batch in batches:
-        T = int(lengths[batch].max())
-        query = 2 * w * w + 4 * w * T + 2 * w * w + 4 * w * h  # what one token asks and is told
-        keys = 4 * w * w
-        blocks = run.layers * T * keys + ((run.layers - 1) * T + 1) * query
-        total += len(batch) * (blocks + run.outer_operations(T))
-    return total
+    return float(sum(len(batch) * _of_one(run, int(lengths[batch].max())) for batch in batches))
+
+
+@cache
+def _of_one(run: TrainingRun, tokens: int) -> int:
+    """The operations of a forward pass of one example."""
+    with torch.device("meta"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model, example = run.sketch().eval(), run.example(tokens)
+        with FlopCounterMode(display=False) as counter:  # the fused kernel is not counted on a CPU
+            model(example)
+    return int(counter.get_total_flops())
 
 
 def duration(seconds: float) -> str:
@@ -148,62 +164,37 @@ def duration(seconds: float) -> str:
     )
 
 
-class _Chosen:
-    """Some of the examples, in batches as they are."""
-
-    def __init__(self, examples: Examples, rows: Tensor) -> None:
-        self.examples, self.rows = examples, rows
-        self.lengths = examples.lengths[rows]
-
-    def collate(self, indices: Tensor) -> Batch:
-        return self.examples.collate(self.rows[indices])
-
-
-def _step_seconds(
+def _seconds_an_operation(
     run: TrainingRun, model: nn.Module, data: Examples, batches: list[Tensor]
 ) -> float:
-    """Mean over batches of typical sizes, from an even choice of quantiles, the middle first."""
-    by_size = sorted(batches, key=lambda batch: _area(data.lengths, batch))
-    count = min(_TIMED, len(batches))
-    chosen = [by_size[math.floor((i + 0.5) * len(batches) / count)] for i in range(count)]
+    """Seconds of real steps by their operations, on as much of some batches as there is time for.
+
+    The batches of an epoch come in random order, so the first ones are as good as any.
+    """
     # A step takes as long at any learning rate, and at a low one its numbers stay finite.
-    step = partial(_time, run, model, data, build_optimizer(replace(run, lr=1e-9), model))
-    step(chosen[-1][:1])  # the first one warms up
-    most = max(2, math.floor(_LIMIT / count / step(chosen[-1][:1])))
-    begun, seconds = time.perf_counter(), []
-    for i in sorted(range(count), key=lambda i: abs(i - count // 2)):
-        seconds.append(_extrapolated(step, data, chosen[i], most))
-        if time.perf_counter() - begun > _LIMIT:
-            break
-    return sum(seconds) / len(seconds)
+    optimizer = build_optimizer(replace(run, lr=1e-9), model)
+    with torch.random.fork_rng():
+        _step(model, optimizer, data, batches[0][:1])  # the first one warms up
+        one = _step(model, optimizer, data, batches[0][:1])
+        most, timed, seconds = max(1, int(_LIMIT / _TIMED / one)), [], 0.0
+        for batch in batches[:_TIMED]:
+            timed.append(batch[:most])
+            seconds += _step(model, optimizer, data, timed[-1])
+            if seconds > _LIMIT:
+                break
+    return seconds / (3 * operations(run, run.tokens(data), timed))
 
 
-def _extrapolated(
-    step: Callable[[Tensor], float], data: Examples, batch: Tensor, most: int
-) -> float:
-    """Seconds of a step, on a line through two parts of the batch if it has more than most."""
-    if len(batch) <= most:
-        return step(batch)
-    longest = batch[data.lengths[batch].argsort(descending=True)]  # all are padded to the first
-    one, part = step(longest[:1]), step(longest[:most])
-    return part + max(part - one, 0.0) / (most - 1) * (len(batch) - most)
-
-
-def _time(
-    run: TrainingRun, model: nn.Module, data: Examples, optimizer: Optimizer, batch: Tensor
-) -> float:
+def _step(model: nn.Module, optimizer: Optimizer, data: Examples, batch: Tensor) -> float:
     """Seconds of one step on the batch."""
-    return fit(
-        model,
-        _Chosen(data, batch),
-        optimizer,
-        epochs=1,
-        batch_size=len(batch),
-        reduction=run.reduction,
-        clip=run.clip,
-        progress=False,
-    ).seconds
-
-
-def _area(lengths: Tensor, batch: Tensor) -> int:
-    return len(batch) * int(lengths[batch].max())
+    begun = time.perf_counter()
+    device = next(model.parameters()).device
+    inputs, labels = to_device(data.collate(batch), device)
+    optimizer.zero_grad()
+    with autocast(choose_precision("auto", device), device):
+        outputs = at_least_single(model(*inputs))
+    loss = example_losses(outputs, labels).mean()
+    torch.autograd.backward(loss)
+    optimizer.step()
+    loss.item()  # the work of a GPU is done when it has given a number
+    return time.perf_counter() - begun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from itertools import product
 from typing import Any, TypeVar
@@ -16,8 +16,10 @@ from mdlib.runs.sweep import Outcome
 R = TypeVar("R", bound=TrainingRun)
 
 
-def grid(kind: type[R], preset: str, values: Mapping[str, Iterable[Any]]) -> list[R]:
+def grid(kind: type[R], preset: str, values: Mapping[str, Collection[Any]]) -> list[R]:
     """Return the runs of a kind with all combinations of values, equal ones once.
+
+    Of several optimizers each takes those of the values that it has.
 
     Examples
     --------
@@ -28,12 +30,13 @@ def grid(kind: type[R], preset: str, values: Mapping[str, Iterable[Any]]) -> lis
     [('md', 1.1, 7), ('md', 2.0, 7), ('adam', None, 7)]
     """
     runs = []
+    several = len(values.get("optimizer", ())) > 1
     for combination in product(*values.values()):
         changes = dict(zip(values, combination, strict=True))
-        optimizer = changes.get("optimizer", kind.optimizer)
-        for name, users in OWN.items():
-            if optimizer not in users:
-                changes.pop(name, None)
+        if several:
+            for name, users in OWN.items():
+                if changes["optimizer"] not in users:
+                    changes.pop(name, None)
         runs.append(kind.preset(preset, **changes))
     return list(dict.fromkeys(runs))
 

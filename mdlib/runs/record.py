@@ -1,52 +1,87 @@
-"""What a study found: kept as JSON, read by the chapters, printed as a table."""
+"""Records: what a study found, kept as JSON, with the statistics that the chapters print."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mdlib.measure.weights import ATTENTION_WEIGHTS, EDGES
-from mdlib.figures.plots import Shown, table
 from mdlib.measure.paired import Difference, paired_difference
+from mdlib.measure.weights import ATTENTION_WEIGHTS, EDGES
+from mdlib.runs.results import R, TunedContender
+from mdlib.runs.schema import dumps, read
 
 TINY = 0.01  # a size of weights, one of the `EDGES`
-_DIGITS = 6  # significant ones kept of a number
+
+T = TypeVar("T")
+_Key = str | int
 
 
 @dataclass(frozen=True)
-class Record:
+class Provenance:
+    """How recorded numbers came about.
+
+    Attributes
+    ----------
+    command : str
+        The one that computes them again.
+    date : str
+        As in "2026-11-30".
+    wall_seconds : float or None
+        None where it is not known, as runs may be older than the process that recorded them.
+    versions : mapping
+        Of Python and of packages.
+    hardware, commit : str
+    """
+
+    command: str
+    date: str
+    wall_seconds: float | None
+    versions: Mapping[str, str]
+    hardware: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Record(Generic[R]):
     """All runs of a study.
 
     Attributes
     ----------
-    provenance : mapping
-        Command, date, seconds, hardware, versions, commit.
+    provenance : Provenance or None
+        None for runs that were trained here and now.
     setting : mapping
         What all runs have in common.
     contenders : mapping
-        By label, as `mdlib.runs.study.conduct` returns it.
+        By label.
 
     Examples
     --------
-    >>> runs = [{"seed": s, "test": {"best": {"accuracy": a}}} for s, a in enumerate([0.8, 0.82])]
-    >>> record = Record({}, {}, {"adam": {"runs": runs}})
-    >>> record.values("adam", "test", "best", "accuracy")
-    tensor([0.8000, 0.8200], dtype=torch.float64)
+    >>> from mdlib.studies.text import recorded
+    >>> record = recorded("reviews")
+    >>> record.values("Adam", lambda run: run.test.best.accuracy).shape
+    torch.Size([5])
+    >>> record.values("Adam", "test", "best", "accuracy").shape  # in a notebook, the same
+    torch.Size([5])
     """
 
-    provenance: Mapping[str, Any]
+    provenance: Provenance | None
     setting: Mapping[str, Any]
-    contenders: Mapping[str, Any]
+    contenders: Mapping[str, TunedContender[R]]
 
-    def runs(self, label: str) -> list[dict[str, Any]]:
+    @classmethod
+    def live(cls, runs: Mapping[str, Sequence[R]]) -> Record[R]:
+        """Return a record of runs that were trained here and now, by label, one a seed."""
+        return cls(None, {}, {label: TunedContender(tuple(same)) for label, same in runs.items()})
+
+    def runs(self, label: str) -> tuple[R, ...]:
         """Return a contender's runs, one a seed.
 
         Raises
@@ -56,33 +91,52 @@ class Record:
         """
         if label not in self.contenders:
             raise KeyError(f"no contender {label!r}; there are {', '.join(self.contenders)}")
-        runs: list[dict[str, Any]] = self.contenders[label]["runs"]
-        return runs
+        contender = self.contenders[label]
+        if isinstance(contender, Mapping):  # runs of a notebook, as dicts
+            return tuple(contender["runs"])
+        return contender.runs
 
-    def values(self, label: str, *keys: str | int) -> Tensor:
-        """Return what is found under the keys in each run of a contender, (seeds, ...)."""
-        found = []
-        for run in self.runs(label):
-            value: Any = run
-            for key in keys:
-                value = value[key]
-            found.append(value)
+    def values(self, label: str, of: Callable[[R], Any] | str, *path: _Key) -> Tensor:
+        """Return a number, or several, of each run of a contender, (seeds, ...).
+
+        Parameters
+        ----------
+        label : str
+        of : function or str
+            From a run to numbers: ``lambda run: run.test.best.accuracy``. Or the first name of a
+            path through its fields and what they hold: ``"test", "best", "accuracy"``.
+        *path : str or int
+            The rest of the path.
+
+        Raises
+        ------
+        KeyError
+            If a name of the path is not there; the message lists what is.
+        ValueError
+            If a run has None there.
+        """
+        found = [of(run) if callable(of) else _follow(run, (of, *path)) for run in self.runs(label)]
+        if None in found:
+            seed = self.runs(label)[found.index(None)].seed
+            raise ValueError(f"{label}: nothing was measured there in the run of seed {seed}")
         return torch.tensor(found, dtype=torch.float64)
 
     def curves(self, label: str, name: str) -> Tensor:
         """Return a column of the learning curves, (seeds, epochs); nan where a run had stopped."""
-        rows = [[line[name] for line in run["curve"]] for run in self.runs(label)]
-        curves = [torch.tensor(row, dtype=torch.float64) for row in rows]
+        curves = [
+            torch.tensor([_follow(line, (name,)) for line in _follow(run, ("curve",))]).double()
+            for run in self.runs(label)
+        ]
         return pad_sequence(curves, batch_first=True, padding_value=math.nan)
 
-    def difference(self, a: str, b: str, *keys: str | int) -> Difference:
-        """Return how much larger the values of a are than those of b, seed by seed."""
-        return paired_difference(self.values(a, *keys), self.values(b, *keys))
+    def difference(self, a: str, b: str, of: Callable[[R], Any] | str, *path: _Key) -> Difference:
+        """Return how much larger the `values` of a are than those of b, seed by seed."""
+        return paired_difference(self.values(a, of, *path), self.values(b, of, *path))
 
     def sparsity(self, label: str, measure: str) -> Tensor:
         """Return a measure of how sparse the attention weights are at the end, (seeds,).
 
-        The mean over W_Q, W_K and W_V of a measure of `mdlib.measure.weights`, or for "tiny"
+        The mean over W_Q, W_K and W_V of a measure of `mdlib.measure.Magnitudes`, or for "tiny"
         of the share of entries below `TINY`. That one does not grow where only the largest do.
         """
 
@@ -98,35 +152,7 @@ class Record:
         """Return how much larger a measure of `sparsity` is for a than for b, seed by seed."""
         return paired_difference(self.sparsity(a, measure), self.sparsity(b, measure))
 
-    def sparsity_table(self, caption: str = "") -> Shown:
-        """Return a line for each contender: how sparse its attention weights are at the end."""
-        labels = list(self.contenders)
-        columns = {"": labels}
-        names = {"zero": "zero", "tiny": f"below {TINY:g}", "small": "below largest/100"}
-        for measure, name in names.items():
-            columns[f"{name}, %"] = [percent(self.sparsity(label, measure)) for label in labels]
-        hoyer = [self.sparsity(label, "hoyer") for label in labels]
-        columns["Hoyer"] = [f"{x.mean():.2f} ± {x.std():.2f}" for x in hoyer]
-        return table(columns, caption=caption or self.origin)
-
-    def table(self, caption: str = "") -> Shown:
-        """Return a line for each contender: what it chose, and its accuracies in per cent."""
-        rows: dict[str, list[str]] = {"": [], "chosen": []}
-        for label, contender in self.contenders.items():
-            chosen = ", ".join(f"{k} {v:g}" for k, v in contender["chosen"].items())
-            columns = {
-                "": label,
-                "chosen": chosen,
-                "validation": percent(self.values(label, "best", "validation_accuracy")),
-                "test, best epoch": percent(self.values(label, "test", "best", "accuracy")),
-                "test, last epoch": percent(self.values(label, "test", "last", "accuracy")),
-                "best epoch": spread(self.values(label, "best", "epoch")),
-            }
-            for name, cell in columns.items():
-                rows.setdefault(name, []).append(cell)
-        return table(rows, caption=caption or self.origin)
-
-    def updated(self, newer: Record) -> Record:
+    def updated(self, newer: Record[R]) -> Record[R]:
         """Return this record with the contenders that a newer one has, and its provenance.
 
         Raises
@@ -143,61 +169,66 @@ class Record:
 
     @property
     def origin(self) -> str:
-        """Where and when it was recorded, in a sentence."""
-        at, runs = self.provenance, [run for label in self.contenders for run in self.runs(label)]
-        commits = sorted({run["commit"][:7] for run in runs})
+        """Where and when it was recorded, in a sentence.
+
+        Raises
+        ------
+        ValueError
+            If it was not.
+        """
+        if (at := self.provenance) is None:
+            raise ValueError("these runs were trained here and now; there is no record of them")
+        runs = [run for label in self.contenders for run in self.runs(label)]
+        commits = sorted({run.commit[:7] for run in runs if run.commit})
         return (
-            f"Recorded {at['date']}, runs of commit {', '.join(commits)}, on {at['hardware']}; "
+            f"Recorded {at.date}, runs of commit {', '.join(commits)}, on {at.hardware}; "
             f"{len(self.runs(next(iter(self.contenders))))} seeds."
         )
 
     def to_json(self) -> str:
         """Return everything as JSON, numbers to six significant digits; `from_json` reads it."""
-        content = {
-            "provenance": self.provenance,
-            "setting": self.setting,
-            "contenders": self.contenders,
-        }
-        return json.dumps(_rounded(content), allow_nan=False) + "\n"
+        return dumps(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Record:
-        """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
+    def from_json(cls, text: str, kind: type[R]) -> Record[R]:
+        """Read what `to_json` wrote, of runs of a kind.
+
+        Raises
+        ------
+        ValueError
+            If it is no such record; the message says where.
+        """
+        return read(Record[kind], json.loads(text))  # type: ignore[valid-type]
 
 
-def recorded(name: str) -> Record:
-    """Return a study as it was recorded for the book.
+def shipped(name: str, schema: type[T]) -> T:
+    """Return results as they were recorded for the book.
 
     Raises
     ------
     FileNotFoundError
         If none of that name ships with the library.
+    ValueError
+        If they have another schema.
     """
-    return Record.from_json(
-        resources.files("mdlib").joinpath(f"recorded/{name}.json").read_text(encoding="utf-8")
-    )
+    stored = resources.files("mdlib").joinpath(f"recorded/{name}.json")
+    return read(schema, json.loads(stored.read_text(encoding="utf-8")))
 
 
-def percent(shares: Tensor) -> str:
-    """Write mean and standard deviation of shares in per cent.
-
-    Examples
-    --------
-    >>> percent(torch.tensor([0.81, 0.83]))
-    '82.0 ± 1.4'
-    """
-    return spread(100 * shares)
-
-
-def spread(values: Tensor) -> str:
-    """Write mean and standard deviation to a tenth."""
-    return f"{values.mean():.1f} ± {values.std():.1f}"
+def _follow(value: Any, path: Sequence[_Key]) -> Any:
+    """Go along names of fields, keys of mappings and places in tuples."""
+    for at, key in enumerate(path):
+        try:
+            value = getattr(value, str(key)) if is_dataclass(value) else value[key]
+        except (AttributeError, LookupError, TypeError):
+            place = ".".join(map(str, path[:at])) or "the run"
+            raise KeyError(f"no {key!r} in {place}; there are {_names(value)}") from None
+    return value
 
 
-def _rounded(value: Any) -> Any:
+def _names(value: Any) -> str:
+    if is_dataclass(value):
+        return ", ".join(one.name for one in fields(value))
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        return ", ".join(value)
+    return f"{len(value)} entries" if isinstance(value, Sequence) else f"no names in {value!r}"

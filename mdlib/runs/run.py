@@ -1,53 +1,50 @@
-"""A run of training as plain values: what runs on text and on images have in common."""
+"""A run as plain values, its name and its folder; and what runs on text and images share."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from mdlib.runs.optimizers import OPTIMIZERS, OWN, build_optimizer, check_choice
-from mdlib.train import Examples
+from mdlib.runs.optimizers import OPTIMIZERS, OWN, OptimizerChoice, build_optimizer
+from mdlib.train.directory import Which, described
+from mdlib.train.examples import Examples
 from mdlib.train.options import Options
 
 Part = Literal["train", "validation", "test"]
 
 
-@dataclass(frozen=True)
-class TrainingRun(ABC):
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun(Options, OptimizerChoice, ABC):
     """Everything that determines one run; what it reads and trains, a subclass knows.
 
     Attributes
     ----------
     data : str
-        One of the subclass's ``data_sets``.
-    optimizer : {"md", "sgd", "l1", "adam", "adamw"}
-        Mirror descent, or a rival: gradient descent, gradient descent with an l_1 penalty, Adam
-        without and with decoupled weight decay. All act on all weights.
-    p : float or None
-        The exponent of "md"; None for the others.
-    lr, momentum : float
-        Adam has no momentum to choose.
-    penalty : float
-        The factor of the l_1 norm, above 0, for "l1".
-    weight_decay : float
-        Of "md", and of "adamw" above 0.
-    normalize : bool
-        Whether "md" divides each gradient by its dual norm.
-    layers, width, heads, hidden, dropout
-        Of the network's blocks, see `mdlib.nn.Block`.
+        Data set.
+    layers : int
+        Number of transformer blocks.
+    width : int
+        Entries of a token.
+    heads : int
+        Attention heads in a block.
+    hidden : int
+        Width of a block's perceptron.
+    dropout : float
+        Rate.
     subset : int or None
         Train on so many examples only, drawn at random, always the same ones.
-    batch_size, epochs, reduction, clip, warmup, schedule, stop_at_accuracy, patience
-        As in `mdlib.train.fit`.
-    seed : int
-        Of the initial weights, the order of the examples, and dropout.
+
+    The others are those of `OptimizerChoice` and of `mdlib.train.Options`.
 
     Raises
     ------
@@ -57,13 +54,6 @@ class TrainingRun(ABC):
     """
 
     data: str
-    optimizer: str = "md"
-    p: float | None = None
-    lr: float = 1e-3
-    momentum: float = 0.0
-    penalty: float = 0.0
-    weight_decay: float = 0.0
-    normalize: bool = False
     layers: int = 1
     width: int = 64
     heads: int = 4
@@ -72,30 +62,22 @@ class TrainingRun(ABC):
     subset: int | None = None
     batch_size: int = 50
     epochs: int = 10
-    reduction: Literal["mean", "sum"] = "mean"
-    clip: float | None = None
-    warmup: int = 0
-    schedule: Literal["constant", "cosine"] = "constant"
-    stop_at_accuracy: float | None = None
-    patience: int | None = None
-    seed: int = 0
 
-    data_sets: ClassVar[Sequence[str]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
-    repeats: ClassVar[Mapping[str, int]]  # seeds of a sweep, by preset
     learning_rates: ClassVar[Mapping[str, Mapping[tuple[str, float | None], float]]]
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # p=2 and p=2.0 are the same run
-            value = getattr(self, field.name)
-            if "float" in str(field.type) and isinstance(value, int):
-                object.__setattr__(self, field.name, float(value))
-        if self.data not in self.data_sets:
-            raise ValueError(f"data must be {' or '.join(self.data_sets)}, got {self.data!r}")
-        check_choice(self)
+        for name, (plain, _) in field_types(type(self)).items():  # p=2 and p=2.0 are the same run
+            value = getattr(self, name)
+            if plain is float and isinstance(value, int):
+                object.__setattr__(self, name, float(value))
+        data_sets = field_types(type(self))["data"][1]
+        if self.data not in data_sets:
+            raise ValueError(f"data must be {' or '.join(data_sets)}, got {self.data!r}")
         if self.subset is not None and self.subset < 1:
             raise ValueError(f"subset must be at least 1, or None for all; got {self.subset}")
-        Options(**fit_options(self), bucket=1, log_every=1)
+        OptimizerChoice.__post_init__(self)
+        Options.__post_init__(self)
         with torch.device("meta"):  # sizes and rates are checked where they are used, at no cost
             build_optimizer(self, self.sketch())
 
@@ -103,7 +85,11 @@ class TrainingRun(ABC):
 
     @abstractmethod
     def sketch(self) -> nn.Module:
-        """Return a network of the run's sizes, to see whether they make one."""
+        """Return a network of the run's sizes, to see whether they make one and what it costs."""
+
+    @abstractmethod
+    def example(self, tokens: int) -> Tensor:
+        """Return an example, all zeros, of which the network makes so many tokens: a batch of 1."""
 
     @property
     @abstractmethod
@@ -130,16 +116,22 @@ class TrainingRun(ABC):
             If the data are not here and cannot be fetched.
         """
 
-    def save_reader(self, directory: Path) -> None:  # noqa: B027
+    @abstractmethod
+    def load_trained(self, directory: str | os.PathLike[str], which: Which = "best") -> nn.Module:
+        """Return the trained network in evaluation mode, on the CPU.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the run was not trained in the directory.
+        """
+
+    def save_reader(self, directory: str | os.PathLike[str]) -> None:  # noqa: B027
         """Keep with the run what its network reads with; images need nothing beside the weights."""
 
     @abstractmethod
     def tokens(self, examples: Examples) -> Tensor:
         """Return how many tokens the network makes of each example, int (N,)."""
-
-    @abstractmethod
-    def outer_operations(self, tokens: int) -> int:
-        """Count the operations of a forward pass before and after the blocks, for one example."""
 
     # ---- what they share ------------------------------------------------------------------------
 
@@ -207,7 +199,61 @@ class TrainingRun(ABC):
         return torch.randperm(count, generator=draw)[: self.subset]
 
 
-def fit_options(run: TrainingRun) -> dict[str, Any]:
-    """Return those of the run's values that `mdlib.train.fit` takes."""
-    names = ("epochs", "batch_size", "seed", "reduction", "clip", "warmup", "schedule")
-    return {name: getattr(run, name) for name in (*names, "stop_at_accuracy", "patience")}
+@cache
+def field_types(kind: type[TrainingRun]) -> dict[str, tuple[type, tuple[str, ...]]]:
+    """Return the plain type of each field, and the words that it may be, if these are listed.
+
+    Examples
+    --------
+    >>> from mdlib.studies.text import SentimentRun
+    >>> types = field_types(SentimentRun)
+    >>> types["clip"], types["reduction"]
+    ((<class 'float'>, ()), (<class 'str'>, ('mean', 'sum')))
+    """
+    hints = get_type_hints(kind)
+    found: dict[str, tuple[type, tuple[str, ...]]] = {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        if get_origin(hint) is Literal:
+            found[field.name] = (str, get_args(hint))
+        else:  # float, or float | None
+            found[field.name] = (next(iter(get_args(hint)), hint), ())
+    return found
+
+
+def describe_run(run: Any) -> dict[str, Any]:
+    """Return what a run is: the name of its class, and its values.
+
+    Raises
+    ------
+    TypeError
+        If it is no dataclass of finite values that JSON can hold.
+    """
+    if not is_dataclass(run) or isinstance(run, type):
+        raise TypeError(f"a run must be a dataclass such as SentimentRun(...), got {run!r}")
+    found = {"kind": type(run).__name__, **asdict(run)}
+    try:
+        described(found)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"a run must hold plain finite values only, got {run!r}: {error}") from None
+    return found
+
+
+def run_directory(run: Any, folder: str | Path) -> Path:
+    """Return where a run's files are, named by a hash of its class and its values.
+
+    Raises
+    ------
+    TypeError
+        If the run is no dataclass of values that JSON can hold.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True)
+    ... class Division:
+    ...     a: float
+    ...     b: float
+    >>> run_directory(Division(1.0, 2.0), "divisions").name
+    '0e52a8e40b5cdac3'
+    """
+    return Path(folder) / hashlib.sha256(described(describe_run(run)).encode()).hexdigest()[:16]

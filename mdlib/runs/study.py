@@ -1,24 +1,26 @@
-"""A study: contenders tuned with the same budget, repeated over seeds, then tested, once.
+"""Studies: contenders tuned with the same budget, repeated over seeds, then tested, once.
 
 Settings are tried in short runs; those that are nearly as good there as the best are tried at full
 length, for what is ahead early may not be ahead in the end.
 
 What is found is all there is to know: every setting that was tried, every learning curve, and what
 the trained networks are like inside. The book's own are in `mdlib.studies.text.studies` and
-`mdlib.studies.images.studies`; `mdlib.runs.command` conducts one from the command line.
+`mdlib.studies.images.studies`; ``python -m mdlib study`` conducts one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
+from mdlib.runs.results import R, Tried, TunedContender
 from mdlib.runs.run import TrainingRun
-from mdlib.runs.training import score_on_test, train
+from mdlib.runs.schema import plain, read
 from mdlib.runs.sweep import Outcome, sweep
+from mdlib.runs.training import score_on_test, train
 
 Settings = Mapping[str, Any]
 _Execute = Callable[[list[TrainingRun], Callable[..., Any], str], list[Outcome]]
@@ -51,7 +53,7 @@ def rates(*values: float) -> tuple[Settings, ...]:
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Generic[R]):
     """What is compared, on what.
 
     Attributes
@@ -59,7 +61,10 @@ class Study:
     kind : class
         Of the runs, such as `mdlib.studies.text.SentimentRun`.
     inspect : function
-        Looks into a trained run, as `mdlib.studies.text.inspection.inspect` does.
+        Looks into a trained run, as `mdlib.studies.text.inspection.look_inside` does, and returns a
+        dataclass.
+    result : class
+        The `TrainedRun` that holds what is found, what ``inspect`` returns among it.
     preset : str
         Where the settings of all runs start.
     changes : mapping
@@ -78,7 +83,8 @@ class Study:
     """
 
     kind: type[TrainingRun]
-    inspect: Callable[..., dict[str, Any]]
+    inspect: Callable[..., Any]
+    result: type[R]
     preset: str
     changes: Settings
     contenders: tuple[Contender, ...]
@@ -90,7 +96,7 @@ class Study:
         if len(set(budgets.values())) != 1:
             raise ValueError(f"all contenders need equally many settings to try, got {budgets}")
 
-    def only(self, labels: Collection[str]) -> Study:
+    def only(self, labels: Collection[str]) -> Study[R]:
         """Return the study of some of its contenders.
 
         Raises
@@ -130,7 +136,7 @@ class Study:
         return [self.trial(contender, tried, epochs=self.short) for tried in contender.tried]
 
 
-def planned(study: Study) -> list[TrainingRun]:
+def planned(study: Study[R]) -> list[TrainingRun]:
     """Return the runs that a study will make, with the first settings for those not yet chosen."""
     runs = []
     for one in study.contenders:
@@ -138,7 +144,9 @@ def planned(study: Study) -> list[TrainingRun]:
     return runs
 
 
-def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any) -> dict[str, Any]:
+def conduct(
+    study: Study[R], folder: str | Path, device: str = "auto", **where: Any
+) -> dict[str, TunedContender[R]]:
     """Tune, repeat, test and inspect. Stopped and called again, it goes on.
 
     Parameters
@@ -148,17 +156,12 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
         Of the runs, as in `mdlib.runs.sweep.sweep`; runs that are there are not repeated.
     device : str
     **where
-        ``workers`` or ``scheduler`` of `mdlib.runs.sweep.sweep`.
+        ``workers`` or ``scheduler`` of `mdlib.runs.sweep.sweep`, and ``command``.
 
     Returns
     -------
-    dict
-        For each contender's label: ``settings``, what makes it this contender; ``tried``, its
-        choices, each with its best validation accuracy in the ``short`` and in the ``full`` run,
-        None where it diverged or was not made (empty if there was no choice); ``chosen``, the best
-        of them; ``refused``, those that were better, but with which a run that was to be reported
-        diverged; ``runs``, one a seed, with what `train`, `score_on_test` and the study's
-        ``inspect`` return, and the ``commit`` that it was trained at, which may be older than this
+    dict of TunedContender
+        By label. A run's ``commit`` is the one that it was trained at, which may be older than this
         call.
 
     Raises
@@ -168,7 +171,7 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     """
 
     def execute(runs: list[TrainingRun], what: Callable[..., Any], record: str) -> list[Outcome]:
-        return sweep(runs, partial(what, device=device), folder, record=record, **where)
+        return sweep(runs, partial(_as_plain, what, device), folder, record=record, **where)
 
     found = list(zip(study.contenders, _tune(study, execute), strict=True))
     ranked = {one.label: _ranked(one, tried) for one, tried in found}
@@ -177,25 +180,29 @@ def conduct(study: Study, folder: str | Path, device: str = "auto", **where: Any
     runs = [run for same in final.values() for run in same]
     tested = _results(execute(runs, score_on_test, "test"))
     inspected = _results(execute(runs, study.inspect, "inspection"))
+
+    def result(run: TrainingRun) -> R:
+        about = {"seed": run.seed, "commit": commits[run], "test": tested[run]}
+        return read(study.result, about | trained[run] | inspected[run])
+
     return {
-        one.label: {
-            "settings": one.settings,
-            "tried": tried,
-            "refused": ranked[one.label][: refused[one.label]],
-            "chosen": ranked[one.label][refused[one.label]],
-            "runs": [
-                {"seed": run.seed, "commit": commits[run]}
-                | trained[run]
-                | {"test": tested[run]}
-                | inspected[run]
-                for run in final[one.label]
-            ],
-        }
+        one.label: TunedContender(
+            runs=tuple(map(result, final[one.label])),
+            settings=one.settings,
+            tried=tuple(tried),
+            refused=tuple(ranked[one.label][: refused[one.label]]),
+            chosen=ranked[one.label][refused[one.label]],
+        )
         for one, tried in found
     }
 
 
-def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
+def _as_plain(what: Callable[..., Any], device: str, run: TrainingRun, directory: Path) -> Any:
+    """What a function returns, as an outcome holds it."""
+    return plain(what(run, directory, device=device))
+
+
+def _tune(study: Study[R], execute: _Execute) -> list[list[Tried]]:
     """For each contender its settings with what they reached in short and in full runs."""
 
     def validated(runs: list[TrainingRun]) -> dict[TrainingRun, float | None]:
@@ -214,7 +221,7 @@ def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
     full = validated(close)
     return [
         [
-            {**settings, "short": short[run], "full": full.get(study.trial(one, settings))}
+            Tried(settings, short[run], full.get(study.trial(one, settings)))
             for settings, run in zip(one.tried, study.trials(one), strict=False)
         ]
         for one in study.contenders
@@ -222,7 +229,7 @@ def _tune(study: Study, execute: _Execute) -> list[list[dict[str, Any]]]:
 
 
 def _train_best(
-    study: Study, ranked: Mapping[str, list[Settings]], execute: _Execute
+    study: Study[R], ranked: Mapping[str, list[Settings]], execute: _Execute
 ) -> tuple[dict[str, int], dict[str, list[TrainingRun]], list[Outcome]]:
     """Train with the best settings, and with the next where a run diverged.
 
@@ -244,14 +251,12 @@ def _train_best(
                 raise RuntimeError(f"{label}: a run diverged with each of {ranked[label]}")
 
 
-def _ranked(contender: Contender, tried: list[dict[str, Any]]) -> list[Settings]:
+def _ranked(contender: Contender, tried: Sequence[Tried]) -> list[Settings]:
     """The settings from the best on, those that did well at full length first."""
     if not tried:
         return list(contender.tried)
     scores = {
-        i: (row["full"] or 0.0, row["short"])
-        for i, row in enumerate(tried)
-        if row["short"] is not None
+        i: (one.full or 0.0, one.short) for i, one in enumerate(tried) if one.short is not None
     }
     return [contender.tried[i] for i in sorted(scores, key=lambda i: scores[i], reverse=True)]
 

@@ -1,44 +1,41 @@
 """Many runs, each done once: named by what it is, recorded in a folder of its own.
 
 A run is a frozen dataclass of plain values; what it is executed with is a function that takes the
-run and its directory and returns what JSON can hold. In ``folder/NAME/`` are
-
-``run.json``
-    What the run is. NAME is a hash of it.
-``outcome.json``
-    There when the run has ended: how, the result or the error, and where it was computed.
-
-and what the function keeps there, such as the checkpoints of `mdlib.train.fit`, with which a run
-that lost its process goes on in another.
+run and its open `mdlib.train.RunDirectory` and returns what JSON can hold. The folder of a run is
+``folder/NAME/``, NAME a hash of what it is; there ``outcome.json`` says how it ended, and the
+function keeps its own files, such as the checkpoints of `mdlib.train.fit`, with which a run that
+lost its process goes on in another.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shlex
 import socket
-import sys
 import tempfile
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from mdlib.files import provenance
-from mdlib.files.atomic import whole_file
-from mdlib.runs.pools import LostWorkerError, check_scheduler, check_workers, on_cluster, on_this_machine
+from mdlib.runs.pools import (
+    LostWorkerError,
+    check_scheduler,
+    check_workers,
+    on_cluster,
+    on_this_machine,
+)
+from mdlib.runs.run import describe_run, run_directory
+from mdlib.runs.training import choose_device
+from mdlib.train.directory import RunDirectory, Status
+from mdlib.train.processes import is_first, join, started_together
 
-Execute = Callable[[Any, Path], Any]
-Status = Literal["finished", "diverged", "failed"]
+Execute = Callable[[Any, RunDirectory], Any]
 
 # Training draws from the process's one generator, so threads of one worker take turns.
 _TURN = threading.Lock()
@@ -81,6 +78,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: bool | None = None,
+    command: str | None = None,
 ) -> list[Outcome]:
     """Execute all runs that are not done, several at a time; return how each one ended.
 
@@ -88,13 +86,15 @@ def sweep(
     executed again in the same directory; stopped and called again, a sweep goes on. Two sweeps may
     share a folder: a run that one of them is at, the other waits for.
 
+    Started by torchrun, all processes train each run as one, one run after the other.
+
     Parameters
     ----------
     runs : iterable of dataclasses
         Equal ones are executed once.
     execute : function
-        From a run and its directory, which is there, to what JSON can hold. Other processes have
-        to be able to import it.
+        From a run and its directory, which is open, to what JSON can hold. Other processes have to
+        be able to import it.
     folder : path
         With a cluster, one that all its workers see under the same path.
     record : str
@@ -109,6 +109,8 @@ def sweep(
         worker would take turns.
     progress : bool, optional
         Show a progress bar; by default on a terminal.
+    command : str, optional
+        The one that does all this again, for the record; by default that of this process.
 
     Returns
     -------
@@ -147,40 +149,42 @@ def sweep(
             f"workers={workers} counts processes on this machine, and the cluster at {scheduler} "
             "has its own; give one of the two"
         )
+    together = started_together() > 1
+    if together and (scheduler is not None or workers not in (None, 1)):
+        raise ValueError(
+            "the processes that torchrun started train each run together: leave out workers and "
+            "scheduler"
+        )
     if scheduler is None:
+        workers = 1 if together else workers
         check_workers(workers)
     else:
         check_scheduler(scheduler)
-    folder = Path(folder).resolve()
-    runs = list(runs)
+    folder, runs = Path(folder).resolve(), list(runs)
     named = {run_directory(run, folder): run for run in runs}
-    outcomes = {path: end for path in named if (end := _done(named[path], path, record))}
+    places = {path: RunDirectory(path, describe_run(run)) for path, run in named.items()}
+    outcomes = {path: end for path in named if (end := _done(named[path], places[path], record))}
     tasks = [(run, path) for path, run in named.items() if path not in outcomes]
-    for run, path in tasks:
-        _begin(run, path)
+    for _, path in tasks:
+        path.mkdir(parents=True, exist_ok=True)
     # What the outcome says of the command is true of the sweep, not of the worker's process.
-    call = partial(_perform, execute=execute, record=record, command=_command())
+    command = command or provenance.command()
+    call = partial(_perform, execute=execute, record=record, command=command)
     ended = (
         on_this_machine(call, tasks, workers)
         if scheduler is None
         else on_cluster(call, tasks, scheduler)
     )
-    silent = None if progress is None else not progress
+    silent = (None if progress is None else not progress) if is_first() else True
     with tqdm(total=len(named), initial=len(named) - len(tasks), unit="run", disable=silent) as bar:
         for number, outcome in ended:
             run, path = tasks[number]
             if isinstance(outcome, LostWorkerError):
-                outcome = _write(run, path, record, "failed", error=outcome, command=_command())
+                lost = places[path].conclude(record, "failed", error=outcome, command=command)
+                outcome = Outcome(run, path, **lost)
             outcomes[path] = outcome
             bar.update()
     return [outcomes[run_directory(run, folder)] for run in runs]
-
-
-def perform(run: Any, execute: Execute, folder: str | Path, *, record: str = "outcome") -> Outcome:
-    """Execute one run in this process, unless it is done; as `sweep` does with each."""
-    path = run_directory(run, Path(folder).resolve())
-    _begin(run, path)
-    return _perform((run, path), execute, record, _command())
 
 
 def make_folder(folder: str | Path) -> None:
@@ -200,124 +204,39 @@ def make_folder(folder: str | Path) -> None:
         ) from None
 
 
-def run_directory(run: Any, folder: str | Path) -> Path:
-    """Return where a run's files are, named by a hash of its class and its values.
-
-    Raises
-    ------
-    TypeError
-        If the run is no dataclass of values that JSON can hold.
-
-    Examples
-    --------
-    >>> @dataclass(frozen=True)
-    ... class Division:
-    ...     a: float
-    ...     b: float
-    >>> run_directory(Division(1.0, 2.0), "divisions").name
-    '0e52a8e40b5cdac3'
-    """
-    return Path(folder) / hashlib.sha256(_description(run).encode()).hexdigest()[:16]
-
-
-def _description(run: Any) -> str:
-    if not is_dataclass(run) or isinstance(run, type):
-        raise TypeError(f"a run must be a dataclass such as SentimentRun(...), got {run!r}")
-    try:
-        what = {"kind": type(run).__name__, **asdict(run)}
-        return json.dumps(what, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"a run must hold plain finite values only, got {run!r}: {error}") from None
-
-
-def _begin(run: Any, directory: Path) -> None:
-    """Write down what the run is."""
-    if (directory / "run.json").exists():
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    with _turn(directory), whole_file(directory / "run.json") as file:
-        file.write(_description(run).encode())
-
-
-@contextmanager
-def _turn(directory: Path) -> Iterator[None]:
-    """Hold the run's lock; say so if another process has it."""
-    # The system drops the lock with the process. One that only seems to be lost keeps it.
-    lock = FileLock(directory / ".turn")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"another process is at the run {directory}, waiting", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str) -> Outcome:
-    run, directory = task
-    if not (directory / "run.json").exists():
+def _perform(
+    task: tuple[Any, Path], execute: Execute, record: str, command: str | None
+) -> Outcome:
+    run, path = task
+    if not path.is_dir():
         raise FileNotFoundError(
-            f"{directory} is not to be seen on {socket.gethostname()}; "
+            f"{path} is not to be seen on {socket.gethostname()}; "
             "name a folder that all workers share"
         )
-    with _TURN, _turn(directory):
+    processes = join(choose_device("auto"))
+    with _TURN, RunDirectory(path, describe_run(run), processes) as directory:
         if done := _done(run, directory, record):
             return done
-        started = time.time()
-        write = partial(_write, run, directory, record, command=command, started=started)
+        end = partial(directory.conclude, record, started=time.time(), command=command)
         try:
-            result = execute(run, directory)
-            return write("finished", result=json.loads(json.dumps(result, allow_nan=False)))
+            content = end("finished", execute(run, directory))
         except FloatingPointError as error:
-            return write("diverged", error=error)
+            content = end("diverged", error=error)
         except Exception as error:
-            return write("failed", error=error)
+            content = end("failed", error=error)
+    return Outcome(run, path, **json.loads(json.dumps(content)))
 
 
-def _write(
-    run: Any,
-    directory: Path,
-    record: str,
-    status: Status,
-    *,
-    command: str,
-    started: float | None = None,
-    result: Any = None,
-    error: Exception | None = None,
-) -> Outcome:
-    content = {
-        "status": status,
-        "result": result,
-        "error": None if error is None else f"{type(error).__name__}: {error}",
-        "provenance": {
-            **provenance.collect(command, started, "torch", "numpy"),
-            "host": socket.gethostname(),
-        },
-    }
-    trace = {"traceback": error and traceback.format_exception(error)}
-    with whole_file(directory / f"{record}.json") as file:
-        file.write((json.dumps(content | trace, indent=1, allow_nan=False) + "\n").encode())
-    return Outcome(run, directory, **content)
-
-
-def _done(run: Any, directory: Path, record: str) -> Outcome | None:
+def _done(run: Any, directory: RunDirectory, record: str) -> Outcome | None:
     """What is recorded, unless the run is to be tried (again)."""
-    path = directory / f"{record}.json"
-    if not path.exists():
+    found = directory.read(record)
+    if found is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
         del found["traceback"]
-        outcome = Outcome(run, directory, **found)
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is no outcome that a sweep wrote; remove it") from None
+        outcome = Outcome(run, directory.path, **found)
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"{directory.path / record}.json is no outcome of a run; remove it"
+        ) from None
     return None if outcome.status == "failed" else outcome
-
-
-def _command() -> str:
-    program, *arguments = sys.argv
-    if Path(program).name == "__main__.py":
-        program = f"-m {Path(program).parent.name}"
-    return f"python {program} {shlex.join(arguments)}".rstrip()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from mdlib.runs.optimizers import build_optimizer
-from mdlib.runs.run import TrainingRun, fit_options
-from mdlib.train import evaluate, fit, load_weights
+from mdlib.runs.run import TrainingRun, describe_run
+from mdlib.train.directory import RunDirectory, Which
+from mdlib.train.evaluation import evaluate
+from mdlib.train.fitting import fit
+from mdlib.train.processes import join
 
 # How many there are of each kind.
 _DEVICES: dict[str, Callable[[], int]] = {
@@ -18,7 +22,7 @@ _DEVICES: dict[str, Callable[[], int]] = {
     "cuda": torch.cuda.device_count,
     "mps": torch.backends.mps.is_available,
 }
-_WEIGHTS: tuple[Literal["best", "last"], ...] = ("best", "last")
+_WEIGHTS: tuple[Which, ...] = ("best", "last")
 
 
 def prepare(runs: Iterable[TrainingRun]) -> None:
@@ -28,7 +32,10 @@ def prepare(runs: Iterable[TrainingRun]) -> None:
 
 
 def train(
-    run: TrainingRun, directory: Path, device: str = "auto", progress: bool | None = False
+    run: TrainingRun,
+    directory: RunDirectory | str | Path,
+    device: str = "auto",
+    progress: bool | None = False,
 ) -> dict[str, Any]:
     """Train, validate after each epoch, and return the curves; the test part is not looked at.
 
@@ -37,7 +44,7 @@ def train(
     Parameters
     ----------
     run : TrainingRun
-    directory : path
+    directory : open RunDirectory or path
     device : str
         As torch names it; "auto" takes a GPU if there is one.
     progress : bool, optional
@@ -53,38 +60,41 @@ def train(
     Raises
     ------
     ValueError
-        If there is no such device.
+        If there is no such device, or the directory was begun with another run.
     UnavailableError
         If the data are not here and cannot be fetched.
     FloatingPointError
         If the loss is no longer finite.
     """
     where = choose_device(device)  # before the data, which take longer
+    if not isinstance(directory, RunDirectory):
+        with RunDirectory(directory, describe_run(run), join(where)) as opened:
+            return train(run, opened, device, progress)
     model, parts = run.load(("train", "validation"))
     model.to(where)
-    if not (directory / "config.json").exists():  # begun with other settings, it is not ours
+    if directory.writes:
         run.save_reader(directory)
-    trained = fit(
+    fitted = fit(
         model,
         parts["train"],
         build_optimizer(run, model),
+        run,
         validation=parts["validation"],
         directory=directory,
         progress=progress,
-        **fit_options(run),
     )
     return {
-        "curve": [_plain(line) for line in trained.metrics if line["event"] == "epoch"],
-        "best": trained.best and _plain(trained.best),
-        "stopped": trained.stopped,
-        "steps": trained.steps,
-        "seconds": trained.seconds,
+        "curve": [_plain(line) for line in fitted.metrics if line["event"] == "epoch"],
+        "best": fitted.best and _plain(fitted.best),
+        "stopped": fitted.stopped,
+        "steps": fitted.steps,
+        "seconds": fitted.seconds,
         "parameters": sum(param.numel() for param in model.parameters()),
     }
 
 
 def score_on_test(
-    run: TrainingRun, directory: Path, device: str = "auto"
+    run: TrainingRun, directory: str | os.PathLike[str], device: str = "auto"
 ) -> dict[str, dict[str, float]]:
     """Return loss and accuracy on the test part, for the best weights and for the last.
 
@@ -98,17 +108,18 @@ def score_on_test(
         If the run was not trained in the directory.
     """
     where = choose_device(device)
-    model, parts = run.load(("test",))
-    model.to(where)
-    scores: dict[str, dict[str, float]] = {}
-    for which in _WEIGHTS:
-        load_weights(model, directory, which)
-        scores[which] = evaluate(model, parts["test"], run.batch_size)
-    return scores
+    models = {which: run.load_trained(directory, which) for which in _WEIGHTS}
+    _, parts = run.load(("test",))
+    return {
+        which: evaluate(model.to(where), parts["test"], run.batch_size)
+        for which, model in models.items()
+    }
 
 
 def choose_device(name: str) -> torch.device:
     """Return the device of a name; "auto" is a GPU if there is one.
+
+    Of several processes that torchrun started on a machine each has a GPU of its own.
 
     Raises
     ------
@@ -122,6 +133,8 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     kind = name.partition(":")[0]
     if kind not in _DEVICES:
         raise ValueError(f"device must be auto, cpu, cuda or mps, got {name!r}")

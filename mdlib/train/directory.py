@@ -1,16 +1,17 @@
-"""The directory of a run: what determines it, what it measured, where it stands.
+"""The folder of a run: what was asked, what was measured, where it stands, how it ended.
 
-``config.json``
-    Everything that determines the result, and where it is computed.
+``run.json``
+    What was asked: the run as plain values, or what `mdlib.train.fit` was given.
 ``metrics.jsonl``
     One JSON object a line. Lines written after the last checkpoint are cut off on a restart, which
     measures them again.
 ``checkpoint.pt``
-    All that a restart needs, in one file that is replaced as a whole.
+    All that a restart needs, in one file that is replaced as a whole; and on what it is computed.
 ``best.pt``
     The weights of the epoch with the best validation.
-``result.json``
-    There when the run is finished.
+``outcome.json``
+    There when the run has ended: how, the result or the error, and where it was computed. What is
+    asked of a trained run later, such as ``test.json``, has the same form.
 
 Reading executes nothing: weights are read with ``weights_only=True``, all else is JSON.
 """
@@ -20,43 +21,70 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import warnings
+import socket
+import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
+from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
+from mdlib.train.processes import Processes
+
+Model = TypeVar("Model", bound=nn.Module)
+Status = Literal["finished", "diverged", "failed"]
+Which = Literal["last", "best"]
 
 _FORMAT = 1
 
 
-class RunDirectory:
-    """The files of one run, held by one process at a time; without a path it keeps nothing.
+class RunDirectory(os.PathLike[str]):
+    """The files of one run, held by one process at a time: whoever runs the run opens it.
 
-    Of several processes that train together only the first one ``writes``.
+    Of several processes that train together only the first one locks and writes; the others wait
+    until it has opened the folder.
+
+    Parameters
+    ----------
+    path : path
+    asked : mapping
+        What determines the run, as JSON can hold it.
+    processes : Processes, optional
+        Those that train together; one unless given.
+
+    Raises
+    ------
+    ValueError
+        On opening, if the folder was begun with something else: the differences are named.
     """
 
-    def __init__(self, path: Path | None, writes: bool) -> None:
-        self.path, self.writes = path, writes and path is not None
+    def __init__(
+        self, path: str | Path, asked: Mapping[str, Any], processes: Processes | None = None
+    ) -> None:
+        self.path, self.asked = Path(path), asked
+        self.processes = processes or Processes(0, 1, torch.device("cpu"))
+        self.writes = self.processes.rank == 0
         self._lock: FileLock | None = None
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     def __enter__(self) -> Self:
-        if self.writes and self.path is not None:
+        if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            # The system drops the lock with the process, however it ends.
-            self._lock = FileLock(self.path / ".lock", timeout=0)
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise RuntimeError(
-                    f"another process is training in {self.path}; wait for it, or give this run "
-                    "a directory of its own"
-                ) from None
+            self._lock = self._locked()
+        try:
+            self.processes.wait()
+            self._begin()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -68,44 +96,95 @@ class RunDirectory:
         if self._lock is not None:
             self._lock.release()
 
-    def begin(self, settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-        """Record what determines the run, or check that it is what was recorded.
+    def _locked(self) -> FileLock:
+        # The system drops the lock with the process, however it ends. One that only seems to be
+        # lost keeps it.
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"another process is at the run {self.path}, waiting", file=sys.stderr)
+            lock.acquire()
+        return lock
+
+    def _begin(self) -> None:
+        """Write down what was asked, or check that it is what was asked before."""
+        text = described(self.asked)
+        asked, begun = json.loads(text), self.read("run")
+        if begun is None and (old := self.read("config")) is not None:
+            # Begun by `fit` when it wrote down more; the rest is in the checkpoint now.
+            begun = {name: old["settings"].get(name) for name in asked}
+        if begun is None:
+            if self.writes:
+                self._write("run.json", text)
+        elif found := list(differences(begun, asked)):
+            raise ValueError(
+                f"{self.path} was begun with other settings: {'; '.join(found)}; "
+                "ask for the same, or give this run a directory of its own"
+            )
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return what a JSON file of the folder holds, such as "outcome"; None without the file.
 
         Raises
         ------
         ValueError
-            If the directory was begun with other settings: they are named.
+            If it is damaged.
         """
-        if self.path is None:
-            return
-        asked = json.loads(json.dumps({"settings": settings, "provenance": provenance}))
-        file = self.path / "config.json"
-        if not file.exists():
-            if self.writes:
-                self._write_json("config.json", asked)
-            return
-        begun = json.loads(file.read_text(encoding="utf-8"))
-        if differences := list(_differences(begun["settings"], asked["settings"])):
-            raise ValueError(
-                f"{self.path} was begun with other settings: {'; '.join(differences)}; "
-                "ask for the same, or give this run a directory of its own"
-            )
-        if moved := list(_differences(begun["provenance"], asked["provenance"])):
-            warnings.warn(
-                f"{self.path} was begun elsewhere ({'; '.join(moved)}): what is computed from here "
-                "on may differ in the last digits from what it would have been there",
-                stacklevel=2,
-            )
+        path = self.path / f"{name}.json"
+        if not path.exists():
+            return None
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}); remove it") from None
+        return found
+
+    def conclude(
+        self,
+        name: str,
+        status: Status,
+        result: Any = None,
+        *,
+        error: Exception | None = None,
+        started: float | None = None,
+        command: str | None = None,
+    ) -> dict[str, Any]:
+        """Record how the run ended under a name, with where it was computed; return the record.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If JSON cannot hold the result.
+        """
+        content = {
+            "status": status,
+            "result": result,
+            "error": None if error is None else f"{type(error).__name__}: {error}",
+            "provenance": {
+                **provenance.collect(command or provenance.command(), started, "torch", "numpy"),
+                "host": socket.gethostname(),
+            },
+        }
+        trace = {"traceback": error and traceback.format_exception(error)}
+        text = json.dumps(content | trace, indent=1, allow_nan=False) + "\n"
+        if self.writes:
+            self._write(f"{name}.json", text)
+        return content
+
+    def _write(self, name: str, text: str) -> None:
+        with whole_file(self.path / name) as file:
+            file.write(text.encode())
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line to the metrics."""
-        if self.writes and self.path is not None:
+        if self.writes:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint; the metrics that belong to it are on the disk before it is."""
-        if not self.writes or self.path is None:
+        if not self.writes:
             return
         with (self.path / "metrics.jsonl").open("ab") as metrics:
             os.fsync(metrics.fileno())
@@ -121,8 +200,6 @@ class RunDirectory:
         ValueError
             If a file was changed by somebody else.
         """
-        if self.path is None:
-            return None
         metrics = self.path / "metrics.jsonl"
         if not (self.path / "checkpoint.pt").exists():
             if self.writes:
@@ -141,34 +218,24 @@ class RunDirectory:
 
     def save_best(self, model: nn.Module) -> None:
         """Keep these weights as the best."""
-        if self.writes and self.path is not None:
+        if self.writes:
             with whole_file(self.path / "best.pt") as file:
                 torch.save({"model": model.state_dict(), "format": _FORMAT}, file)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Say that the run is finished."""
-        if self.writes:
-            self._write_json("result.json", result)
 
-    def result(self) -> dict[str, Any] | None:
-        """Return what `finish` recorded, or None if the run is not finished."""
-        if self.path is None or not (self.path / "result.json").exists():
-            return None
-        found: dict[str, Any] = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
-        return found
+def described(asked: Mapping[str, Any]) -> str:
+    """Return what was asked as the text of ``run.json``.
 
-    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        assert self.path is not None
-        # Before the file is opened: what JSON refuses leaves no part of one behind.
-        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        with whole_file(self.path / name) as file:
-            file.write(text.encode())
+    Raises
+    ------
+    TypeError, ValueError
+        If JSON cannot hold it, or a number in it is not finite.
+    """
+    return json.dumps(asked, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def load_weights(
-    model: nn.Module, directory: str | Path, which: Literal["last", "best"] = "last"
-) -> None:
-    """Give a model the weights of a run.
+def load_weights(model: Model, directory: str | os.PathLike[str], which: Which = "last") -> Model:
+    """Give a model the weights of a run; return the model.
 
     Parameters
     ----------
@@ -197,6 +264,7 @@ def load_weights(
         model.load_state_dict(loaded["model"])
     except RuntimeError as error:
         raise ValueError(f"{path} holds the weights of another model: {error}") from None
+    return model
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -209,13 +277,19 @@ def _load(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _differences(begun: Any, asked: Any, name: str = "") -> Iterator[str]:
-    """Each place where two trees of JSON differ, in words."""
+def differences(begun: Any, asked: Any, name: str = "") -> Iterator[str]:
+    """Each place where two trees of JSON differ, in words.
+
+    Examples
+    --------
+    >>> list(differences({"lr": 0.1, "sizes": [4, 8]}, {"lr": 0.1, "sizes": [4, 9]}))
+    ['sizes.1 was 8, now 9']
+    """
     if isinstance(begun, list) and isinstance(asked, list):
         begun, asked = dict(enumerate(begun)), dict(enumerate(asked))
     if isinstance(begun, dict) and isinstance(asked, dict):
         for key in begun | asked:
             where = f"{name}.{key}" if name else str(key)
-            yield from _differences(begun.get(key), asked.get(key), where)
+            yield from differences(begun.get(key), asked.get(key), where)
     elif begun != asked:
         yield f"{name} was {begun!r}, now {asked!r}"

@@ -1,201 +1,288 @@
-"""fit: train a model on one process or several, through any number of restarts."""
+"""The loop of training: a step, a line of metrics, the end of an epoch, a checkpoint."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
+from tqdm import tqdm
 
+from mdlib.train.batches import epoch_batches
 from mdlib.train.directory import RunDirectory
+from mdlib.train.evaluation import at_least_single, evaluate, to_device
 from mdlib.train.examples import Examples
-from mdlib.train.objective import Loss
-from mdlib.train.options import Options, Reduction, Schedule, is_integer, is_number
-from mdlib.train.precision import Precision, choose_precision
-from mdlib.train.processes import join
-from mdlib.train.result import Run
-from mdlib.train.settings import describe, provenance
-from mdlib.train.training import Training
+from mdlib.train.objective import Loss, correct, example_losses
+from mdlib.train.options import Options
+from mdlib.train.precision import Precision, autocast
+from mdlib.train.processes import Processes
+from mdlib.train.result import Fitted, Place
+from mdlib.train.settings import check_whereabouts, whereabouts
+from mdlib.train.snapshot import put_back, take
 
 
-def fit(
-    model: nn.Module,
-    train: Examples,
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    batch_size: int = 100,
-    validation: Examples | None = None,
-    directory: str | Path | None = None,
-    seed: int = 0,
-    loss: Loss | None = None,
-    reduction: Reduction = "mean",
-    clip: float | None = None,
-    warmup: int = 0,
-    schedule: Schedule = "constant",
-    stop_at_accuracy: float | None = None,
-    patience: int | None = None,
-    bucket: int = 50,
-    precision: Precision = "auto",
-    log_every: int = 10,
-    checkpoint_steps: int | None = None,
-    checkpoint_minutes: float | None = 5.0,
-    progress: bool | None = None,
-    note: Any = None,
-) -> Run:
-    r"""Train a model where it is, on its own device.
+class Loop:
+    """A training under way. What changes is the model, the optimizer, torch's generator, the place.
 
-    Step k draws a batch B and moves the optimizer along the gradient of
-
-    .. math:: \sum_{i \in B} \ell(f(x_i), y_i) \quad\text{or}\quad
-        \frac{1}{|B|} \sum_{i \in B} \ell(f(x_i), y_i).
-
-    With a ``directory`` a run that was stopped at any moment, by SIGKILL or by the mains, goes on
-    from its last checkpoint when the same call is made again, and ends with the weights and the
-    metrics, bit for bit, that it would have had. (On a GPU this needs
-    ``torch.use_deterministic_algorithms(True)``.) A finished run is not repeated: its weights are
-    loaded and its metrics returned.
-
-    Started by torchrun, the processes train as one: ``batch_size`` is that of all together, and
-    loss and weights follow those of a single process up to rounding. Dropout draws differ.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Called as ``model(*inputs)``; returns logits (B,) or (B, K). Ends with the last weights and
-        in the mode, training or evaluation, in which it came.
-    train, validation : Examples
-        The data; see `Examples`.
-    optimizer : torch.optim.Optimizer
-        `mdlib.MirrorDescent` or any other that needs no closure, over the model's parameters.
-    epochs, batch_size : int
-    directory : path, optional
-        Where to keep checkpoints, metrics and what determines the run; nowhere unless given.
-    seed : int
-        Of the order of examples and of dropout. The initial weights are the model's.
-    loss : function, optional
-        From outputs and labels to the loss of each example, (B,). By default cross-entropy, see
-        `mdlib.train.objective.example_losses`.
-    reduction : {"mean", "sum"}
-        Over the batch. The paper's is the sum, and its learning rates belong to it.
-    clip : float, optional
-        Largest l2 norm of the gradient of all parameters together.
-    warmup : int
-        Steps in which the learning rate grows linearly to the optimizer's own.
-    schedule : {"constant", "cosine"}
-        The learning rate after the warm-up; "cosine" ends near 0 with the last epoch.
-    stop_at_accuracy : float, optional
-        Stop after an epoch whose accuracy on its own batches, as they came, is at least this.
-    patience : int, optional
-        Stop after so many epochs in a row without a new best validation.
-    bucket : int
-        Batches of similar length are cut from pools of so many batches; 1 shuffles plainly.
-    precision : {"auto", "float32", "bfloat16"}
-        Of matrix products; "auto" takes bfloat16 on a GPU that has it, and float32 elsewhere.
-    log_every : int
-        Steps from one line of the metrics to the next.
-    checkpoint_steps : int, optional
-        Write a checkpoint after every so many steps.
-    checkpoint_minutes : float, optional
-        Write one also when so many minutes have passed since the last.
-    progress : bool, optional
-        Show a progress bar; by default on a terminal.
-    note : optional
-        Anything JSON can hold that belongs to what determines the run, such as the seed of the
-        initial weights or the name of the split.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    ValueError
-        For options out of range, a note that JSON cannot hold, an optimizer of another model, a
-        directory begun with other settings (named) or damaged.
-    RuntimeError
-        If another process trains in the directory.
-    FloatingPointError
-        If the loss or a weight is no longer finite: the step, the last good checkpoint, and the
-        learning rate to lower. No checkpoint is ever written of such weights.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from mdlib import MirrorDescent
-    >>> from mdlib.train import Arrays
-    >>> points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    >>> side = Arrays(points, (points.sum(1) > 0).long())
-    >>> model = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
-    >>> optimizer = MirrorDescent(model.parameters(), lr=1.0)
-    >>> run = fit(model, side, optimizer, epochs=20, batch_size=20)
-    >>> run.steps, run.metrics[-1]["accuracy"] > 0.95
-    (200, True)
+    The parameters are those of `mdlib.train.fit`, checked and chosen.
     """
-    options = Options(
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        reduction=reduction,
-        clip=clip,
-        warmup=warmup,
-        schedule=schedule,
-        stop_at_accuracy=stop_at_accuracy,
-        patience=patience,
-        bucket=bucket,
-        log_every=log_every,
-    )
-    if patience is not None and validation is None:
-        raise ValueError("patience counts validations: pass validation=...")
-    _check_checkpoints(checkpoint_steps, checkpoint_minutes)
-    _check_note(note)
-    _check_parameters(model, optimizer)
-    device = next(model.parameters()).device
-    chosen = choose_precision(precision, device)
-    path = None if directory is None else Path(directory)
-    processes = join(device)
-    with RunDirectory(path, writes=processes.rank == 0) as record:
-        settings = describe(model, optimizer, train, validation, loss, device) | {
-            "options": asdict(options),
-            "precision": chosen,
-            "processes": processes.count,
-            "note": note,
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Examples,
+        optimizer: Optimizer,
+        validation: Examples | None,
+        loss: Loss | None,
+        options: Options,
+        *,
+        processes: Processes,
+        precision: Precision,
+        bucket: int,
+        log_every: int,
+        checkpoint_steps: int | None,
+        checkpoint_minutes: float | None,
+        progress: bool | None,
+    ) -> None:
+        self.model, self.wrapped, self.optimizer = model, model, optimizer
+        self.train, self.validation = train, validation
+        self.loss, self.options, self.precision = loss or example_losses, options, precision
+        self.processes, self.bucket, self.log_every = processes, bucket, log_every
+        self.checkpoint_steps, self.checkpoint_minutes = checkpoint_steps, checkpoint_minutes
+        self.progress = progress
+        self.rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self.batches = math.ceil(len(train.lengths) / options.batch_size)
+        self.place = Place()
+        self.lines: list[dict[str, Any]] = []
+        self.pending: list[tuple[Tensor, int]] = []  # sums still on the device, examples
+        self.saved_step: int | None = None
+
+    def run(self, directory: RunDirectory | None) -> Fitted:
+        """Begin or go on, to the end; leave the caller's generator, mode and rates as they were."""
+        self.directory = directory
+        device, training = self.processes.device, self.model.training
+        gpus = [device] if device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(gpus):
+                self._begin()
+                if not self.place.stopped:
+                    self._train()
+        finally:
+            self.model.train(training)
+            self._set_rates(1.0)
+        self.processes.wait()  # each finds the files when it goes on
+        at = self.place
+        return Fitted(
+            metrics=self.lines,
+            steps=at.step,
+            epochs=at.epoch,
+            stopped=at.stopped,
+            best=at.best,
+            seconds=at.seconds,
+            directory=None if directory is None else directory.path,
+        )
+
+    def _begin(self) -> None:
+        """Go on from the checkpoint; without one, write the first, with the initial weights."""
+        restored = None
+        if self.directory is not None:
+            at = self.processes
+            self.where = whereabouts(at.device, self.precision, at.count)
+            restored = self.directory.restore()
+            if restored is not None and "where" in restored[0]:
+                check_whereabouts(restored[0]["where"], self.where, self.directory.path)
+        if restored is None:
+            entropy = [self.options.seed, self.processes.rank]
+            torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        else:
+            state, self.lines = restored
+            self.place = put_back(state, self.model, self.optimizer, self.processes)
+            self.saved_step = self.place.step
+        self.started = time.perf_counter() - self.place.seconds
+        self.saved_at = time.perf_counter()
+        if restored is None:
+            self._save()
+
+    def _train(self) -> None:
+        options, at = self.options, self.place
+        self.model.train()
+        self.wrapped = self.processes.wrap(self.model)
+        silent = None if self.progress is None else not self.progress
+        bar = tqdm(
+            total=options.epochs * self.batches,
+            initial=at.step,
+            unit="step",
+            leave=False,
+            disable=True if self.processes.rank else silent,
+        )
+        with bar:
+            while not at.stopped:
+                batches = epoch_batches(
+                    self.train.lengths, options.batch_size, options.seed, at.epoch, self.bucket
+                )
+                for batch in batches[at.batch :]:
+                    self._step(batch, options.rate(at.step, bar.total))
+                    at.batch, at.step = at.batch + 1, at.step + 1
+                    bar.update()
+                    logs = at.step % self.log_every == 0 or at.batch == len(batches)
+                    if logs:
+                        loss = self._log()
+                        bar.set_postfix(epoch=at.epoch + 1, loss=loss, refresh=False)
+                    if at.batch == len(batches):
+                        self._end_epoch()
+                    if at.stopped or self._is_due(logs):
+                        self._save()
+
+    def _step(self, batch: Tensor, rate: float) -> None:
+        share, device = self.processes.share(batch), self.processes.device
+        # A process without a share computes an example and drops it: the others wait for it.
+        examples = self.train.collate(share if len(share) else batch[:1])
+        inputs, labels = to_device(examples, device)
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.precision, device):
+            outputs = at_least_single(self.wrapped(*inputs))
+        losses = self.loss(outputs, labels)
+        if losses.shape != labels.shape:
+            raise ValueError(
+                f"loss must return one value for each of {len(labels)} examples, got shape "
+                f"{tuple(losses.shape)}; use reduction='none' in it"
+            )
+        losses = losses[: len(share)]
+        # The backward pass takes the mean over the processes; here it is to be a sum.
+        weight = self.processes.count / (len(batch) if self.options.reduction == "mean" else 1)
+        torch.autograd.backward(losses.sum() * weight)
+        norm = losses.new_zeros(())
+        if self.options.clip is not None:
+            norm = clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self._set_rates(rate)
+        self.optimizer.step()
+        # Kept where it is: to ask a GPU for a number is to wait for it.
+        right = correct(outputs.detach(), labels)[: len(share)].sum()
+        own = norm / self.processes.count
+        row = torch.stack([losses.detach().sum(), right.to(losses.dtype), own.to(losses.dtype)])
+        self.pending.append((row, len(batch)))
+
+    def _settle(self) -> None:
+        """Read the sums of the steps since the last time, from all processes; refuse NaN."""
+        if not self.pending:
+            return
+        rows, counts = zip(*self.pending, strict=True)
+        first = self.place.step - len(rows) + 1
+        self.pending = []
+        found = self.processes.total(torch.stack(rows)).tolist()
+        for step, (row, count) in enumerate(zip(found, counts, strict=True), first):
+            if not math.isfinite(row[0]):
+                self._diverged(f"the loss is {row[0]} at step {step}")
+            self.place.rows.append([*row, count])
+
+    def _log(self) -> float:
+        """Write a line about the steps since the last one; return its loss."""
+        self._settle()
+        at = self.place
+        loss, right, norm, count = (math.fsum(column) for column in zip(*at.rows, strict=True))
+        line = {
+            "event": "step",
+            "step": at.step,
+            "epoch": at.epoch + 1,
+            "loss": loss / count,
+            "accuracy": right / count,
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
-        record.begin(settings, provenance(device))
-        training = Training(
-            model, train, optimizer, validation, loss, options, chosen, processes, record
+        if self.options.clip is not None:
+            line["gradient_norm"] = norm / len(at.rows)
+        at.sums = [a + b for a, b in zip(at.sums, (loss, right, count), strict=True)]
+        at.rows = []
+        self._write(line)
+        return loss / count
+
+    def _end_epoch(self) -> None:
+        at, options = self.place, self.options
+        loss, right, count = at.sums
+        at.epoch, at.batch, at.sums = at.epoch + 1, 0, [0.0, 0.0, 0.0]
+        line = {
+            "event": "epoch",
+            "epoch": at.epoch,
+            "step": at.step,
+            "loss": loss / count,
+            "accuracy": right / count,
+        }
+        if self.validation is not None:
+            line |= self._validate(self.validation)
+            if at.best is None or _merit(line) > _merit(at.best):
+                self._check_weights()
+                at.best, at.stale = line, 0
+                if self.directory is not None:
+                    self.directory.save_best(self.model)
+            else:
+                at.stale += 1
+        self._write(line)
+        if options.stop_at_accuracy is not None and right / count >= options.stop_at_accuracy:
+            at.stopped = "accuracy"
+        elif options.patience is not None and at.stale >= options.patience:
+            at.stopped = "patience"
+        elif at.epoch == options.epochs:
+            at.stopped = "epochs"
+
+    def _validate(self, validation: Examples) -> dict[str, float]:
+        found = evaluate(
+            self.model,
+            validation,
+            self.options.batch_size,
+            self.loss,
+            self.precision,
+            self.processes,
         )
-        return training.run(checkpoint_steps, checkpoint_minutes, progress)
+        if not math.isfinite(found["loss"]):
+            self._diverged(f"the validation loss is {found['loss']} after step {self.place.step}")
+        return {f"validation_{name}": value for name, value in found.items()}
 
+    def _write(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        if self.directory is not None:
+            self.directory.append(line)
 
-def _check_checkpoints(steps: int | None, minutes: float | None) -> None:
-    if steps is not None and not is_integer(steps, 1):
-        raise ValueError(
-            f"checkpoint_steps must be an integer of at least 1, or None; got {steps!r}"
+    def _is_due(self, logs: bool) -> bool:
+        steps, minutes = self.checkpoint_steps, self.checkpoint_minutes
+        if steps is not None and self.place.step % steps == 0:
+            return True
+        if minutes is None or not logs:  # processes agree on the time where they talk anyway
+            return False
+        return self.processes.agree(time.perf_counter() - self.saved_at >= 60 * minutes)
+
+    def _save(self) -> None:
+        self._settle()
+        self._check_weights()
+        self.place.seconds = time.perf_counter() - self.started
+        if self.directory is not None:
+            state = take(self.model, self.optimizer, self.place, self.processes)
+            self.directory.save(state | {"where": self.where})
+        self.saved_at, self.saved_step = time.perf_counter(), self.place.step
+
+    def _check_weights(self) -> None:
+        if not all(bool(param.isfinite().all()) for param in self.model.parameters()):
+            self._diverged(f"a weight is not finite after step {self.place.step}")
+
+    def _set_rates(self, factor: float) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _diverged(self, what: str) -> NoReturn:
+        kept = "no directory was given, so there is no checkpoint"
+        if self.directory is not None and self.saved_step is not None:
+            path = self.directory.path / "checkpoint.pt"
+            kept = f"the last good checkpoint is {path}, of step {self.saved_step}"
+        # Of the step: after the last one of an epoch the place is already in the next.
+        epoch = max(1, math.ceil(self.place.step / self.batches))
+        raise FloatingPointError(
+            f"{what} (epoch {epoch}); {kept}; use a lower lr than {self.rates[0]:g}"
         )
-    if minutes is not None and not (is_number(minutes) and minutes >= 0):
-        raise ValueError(
-            f"checkpoint_minutes must be a number of at least 0, or None; got {minutes!r}"
-        )
 
 
-def _check_note(note: Any) -> None:
-    try:
-        json.dumps(note, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"note must be what JSON can hold, got {note!r} ({error}); build it from None, "
-            "strings, finite numbers, lists and dicts"
-        ) from None
-
-
-def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
-    ours = {id(param) for param in model.parameters()}
-    if not all(id(param) in ours for group in optimizer.param_groups for param in group["params"]):
-        raise ValueError(
-            "the optimizer has parameters that are not the model's; build it from "
-            "model.parameters(), after the model was moved to its device"
-        )
+def _merit(line: Mapping[str, Any]) -> tuple[float, float]:
+    return line["validation_accuracy"], -line["validation_loss"]

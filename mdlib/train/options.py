@@ -1,4 +1,4 @@
-"""The numbers that determine a run, and its learning rate at each step."""
+"""The options of training: what they mean, what they may be, and the learning rate they make."""
 
 from __future__ import annotations
 
@@ -10,38 +10,61 @@ Reduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "cosine"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of `fit` that decide its result; see there.
+    """The numbers that determine a training, beside its model, its optimizer and its examples.
+
+    `fit` takes them, each `mdlib.runs.TrainingRun` has them, and the command line offers them: an
+    option is written here and nowhere else.
+
+    Attributes
+    ----------
+    epochs : int
+        Largest number of passes over the examples.
+    batch_size : int
+        Examples in a step.
+    reduction : {"mean", "sum"}
+        Of the loss over a batch. The paper's is the sum, and its learning rates belong to it.
+    clip : float or None
+        Largest l_2 norm of the gradient of all parameters together.
+    warmup : int
+        Steps in which the learning rate grows linearly to the optimizer's own.
+    schedule : {"constant", "cosine"}
+        Of the learning rate after that; "cosine" ends near 0 with the last epoch.
+    stop_at_accuracy : float or None
+        Stop after an epoch whose accuracy on its own batches, as they came, is at least this.
+    patience : int or None
+        Stop after so many epochs in a row without a better validation.
+    seed : int
+        Of the order of the examples and of dropout; in a run of the initial weights, too.
 
     Raises
     ------
     ValueError
         For an option out of its range.
+
+    Examples
+    --------
+    >>> options = Options(epochs=3, warmup=4, schedule="cosine")
+    >>> [round(options.rate(step, 10), 2) for step in (0, 3, 4, 9)]
+    [0.25, 1.0, 1.0, 0.07]
     """
 
     epochs: int
-    batch_size: int
-    seed: int
-    reduction: Reduction
-    clip: float | None
-    warmup: int
-    schedule: Schedule
-    stop_at_accuracy: float | None
-    patience: int | None
-    bucket: int
-    log_every: int
+    batch_size: int = 100
+    reduction: Reduction = "mean"
+    clip: float | None = None
+    warmup: int = 0
+    schedule: Schedule = "constant"
+    stop_at_accuracy: float | None = None
+    patience: int | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least = {"epochs": 1, "batch_size": 1, "bucket": 1, "log_every": 1}
-        for name, least in (at_least | {"seed": 0, "warmup": 0}).items():
-            if not is_integer(value := getattr(self, name), least):
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if self.patience is not None and not is_integer(self.patience, 1):
-            raise ValueError(
-                "patience must be an integer of at least 1, or None for all epochs; "
-                f"got {self.patience!r}"
-            )
+        for name, least in {"epochs": 1, "batch_size": 1, "seed": 0, "warmup": 0}.items():
+            check_integer(name, getattr(self, name), least)
+        if self.patience is not None:
+            check_integer("patience", self.patience, 1, " or None for all epochs;")
         for name, choices in {"reduction": Reduction, "schedule": Schedule}.items():
             allowed = choices.__args__  # type: ignore[attr-defined]
             if getattr(self, name) not in allowed:
@@ -70,9 +93,17 @@ class Options:
         return (1 + math.cos(math.pi * (step - self.warmup) / (steps - self.warmup))) / 2
 
 
-def is_integer(value: object, least: int) -> bool:
-    """Whether it is an integer of at least so much; True is not one."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def check_integer(name: str, value: object, least: int, otherwise: str = "") -> None:
+    """Refuse what is no integer of at least so much; True is none.
+
+    Examples
+    --------
+    >>> check_integer("epochs", 0, 1)
+    Traceback (most recent call last):
+    ValueError: epochs must be an integer of at least 1, got 0
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least},{otherwise} got {value!r}")
 
 
 def is_number(value: object) -> bool:

@@ -55,6 +55,16 @@ class Processes:
             distributed.barrier()
 
 
+def started_together() -> int:
+    """Return how many processes torchrun started, this one among them; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process speaks for those that torchrun started with it."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def join(device: torch.device) -> Processes:
     """Join the processes that torchrun started, if it did, until this one ends.
 
@@ -62,7 +72,7 @@ def join(device: torch.device) -> Processes:
     """
     if not distributed.is_available():
         return Processes(0, 1, device)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+    if started_together() > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         # Not at the end of a training: a group cannot be left and joined again safely.
         atexit.register(distributed.destroy_process_group)

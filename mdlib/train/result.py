@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Run:
+class Fitted:
     """What a training was.
 
     Attributes
@@ -38,6 +38,12 @@ class Run:
     best: dict[str, Any] | None
     seconds: float
     directory: Path | None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """All of it that JSON can hold, but for the metrics, which have a file of their own."""
+        names = ("stopped", "steps", "epochs", "best", "seconds")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass

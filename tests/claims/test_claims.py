@@ -18,18 +18,26 @@ from mdlib import (
     joint_path,
     margin_shrinkage,
 )
+from mdlib.__main__ import main
 from mdlib.claims import CLAIMS, Ledger, Measured, Row, claim, ledger, recorded
-from mdlib.claims.__main__ import main
 from mdlib.claims.beside import beside_paper
 from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
 from mdlib.geometry.potentials import Potential
-from mdlib.measure.weights import EDGES
+from mdlib.measure import ATTENTION_WEIGHTS, EDGES, Magnitudes, Pruned
 from mdlib.path.attention import attention_path
-from mdlib.runs.record import Record
-from mdlib.runs.record import recorded as record_of
+from mdlib.runs import Epoch, FinalScores, Record, Scores
+from mdlib.studies import sentences
+from mdlib.studies.images import ImageRun
+from mdlib.studies.sentences.inspection import Gain
+from mdlib.studies.text import TextRun
+from mdlib.studies.text.erasure import Erased, Erasure
+from mdlib.studies.text.favorites import Favorites, MarkedWords
+from mdlib.studies.text.pivots import BySentence, MarkedWord, PivotGroup, Pivots, WordAttention
 from mdlib.studies.text.published import PIVOT_SCORE, TEST_ACCURACY
+
+RECORDED = sentences.recorded()
 
 # Rows known not to hold, with any preset.
 _LOW = "95 % interval, low end"
@@ -220,30 +228,41 @@ FEW = range(1, 6)
 SHORT = {1.75: 1500, 2: 2000}
 
 
+def scores(accuracy):
+    return Scores(loss=0.5, accuracy=accuracy)
+
+
+def trained(seed, height):
+    """A run in which one height decides everything that is measured in any network."""
+    counts = (height, *[0.0] * (len(EDGES) - 3), 1 - height)
+    magnitudes = Magnitudes(counts=counts, small=height, zero=0.0, hoyer=height)
+    return {
+        "seed": seed,
+        "curve": (Epoch(1, 1, 0.5, 1.0, 0.5, height),),
+        "test": FinalScores(last=scores(height), best=scores(height)),
+        "weights": dict.fromkeys(ATTENTION_WEIGHTS, magnitudes),
+    }
+
+
+def text_run(seed, level):
+    height = level + 0.001 * seed
+    place = {"share": height, "score": height, "rank": 1 - height, "first": height}
+    word = MarkedWord(**place, chance=WordAttention(**place))
+    group = PivotGroup(**vars(word), pairs=height, accuracy=height, positive=word, negative=word)
+    falls = {"most attended": height, "random": 0.1}
+    return TextRun(
+        **trained(seed, height),
+        pivots=Pivots({"template": group, "written": group}, BySentence((height,))),
+        favorites=Favorites((), 1.0, 1.0, MarkedWords(9, height, 0.1, 0.1, height)),
+        erasure=Erasure(
+            (1, 2, 4), 9, 20.0, 1.0, 1.0, {o: Erased(*5 * [[x] * 3]) for o, x in falls.items()}
+        ),
+    )
+
+
 def study(level):
     """A record of two seeds in which a contender's level decides everything that is claimed."""
-
-    def run(seed, height):
-        height += 0.001 * seed
-        group = {"score": height, "rank": 1 - height}
-        fall = [height] * 3
-        return {
-            "curve": [{"accuracy": 1.0}],
-            "test": {which: {"accuracy": height} for which in ("best", "last")},
-            "weights": {
-                kind: {"small": height, "counts": [height, *[0.0] * (len(EDGES) - 3), 1 - height]}
-                for kind in ("query", "key", "value")
-            },
-            "pivots": {"template": group, "written": group},
-            "favorites": {"marked": {"shares": height, "ahead": height, "as rare": 0.1}},
-            "erasure": {
-                "counts": [1, 2, 4],
-                "logit": 1.0,
-                "orders": {"most attended": {"drop": fall}, "random": {"drop": [0.1] * 3}},
-            },
-        }
-
-    return Record({}, {}, {c: {"runs": [run(s, h) for s in (0, 1)]} for c, h in level.items()})
+    return Record.live({label: [text_run(s, h) for s in (0, 1)] for label, h in level.items()})
 
 
 LEVELS = {
@@ -273,74 +292,69 @@ def less_than_others(name):
 
 def unsure(name):
     """In the mean as claimed, but two seeds that differ so much tell nothing."""
-    record = as_claimed(name)
+    runs = {label: as_claimed(name).runs(label) for label in LEVELS}
     for label in ("p = 1.1", "p = 1.1, momentum", "Adam", "l_1 penalty"):
-        record.contenders[label]["runs"][1] = study({label: 0.9}).runs(label)[1]
-    return record
+        runs[label] = (runs[label][0], text_run(1, 0.9))
+    return Record.live(runs)
 
 
 def sentences_as_claimed():
     margins = {
-        p: {"race": [1e-3] * 2, "full": [1e-2] * 2, "relaxed": [1e-2] * 2}
-        | {f"cosine {q}": [0.9 + 0.1 * (p == q)] * 2 for q in ("1.5", "2")}
+        p: replace(
+            RECORDED.margins["2"],
+            race=(1e-3,) * 2,
+            full=(1e-2,) * 2,
+            relaxed=(1e-2,) * 2,
+            cosine={q: (0.9 + 0.1 * (p == q),) * 2 for q in ("1.5", "2")},
+        )
         for p in ("1.5", "2")
     }
-    better = {"points": 2.0, "half": 1.0}
-    return {
-        "plan": {"seeds": [1, 2], "small_seeds": [1, 2]},
-        "over baseline": {"2": better},
-        "over p = 2": {"1.1": better},
-        "margins": margins,
-    }
+    better = Gain(points=2.0, half=1.0)
+    return replace(RECORDED, over_baseline={"2": better}, over_p2={"1.1": better}, margins=margins)
 
 
 def sentences_unsure():
-    result = sentences_as_claimed()
-    for difference in (result["over baseline"]["2"], result["over p = 2"]["1.1"]):
-        difference["half"] = 3.0
-    return result
+    unsure = Gain(points=2.0, half=3.0)
+    return replace(sentences_as_claimed(), over_baseline={"2": unsure}, over_p2={"1.1": unsure})
 
 
 def at_full_svm():
-    result = sentences_as_claimed()
-    for found in result["margins"].values():
-        found["full"], found["race"] = found["race"], found["full"]
-    return result
+    margins = sentences_as_claimed().margins
+    swapped = {p: replace(m, full=m.race, race=m.full) for p, m in margins.items()}
+    return replace(sentences_as_claimed(), margins=swapped)
 
 
 def of_another_exponent():
-    result = sentences_as_claimed()
-    margins = result["margins"]
-    margins["1.5"], margins["2"] = margins["2"], margins["1.5"]
-    return result
+    margins = sentences_as_claimed().margins
+    swapped = {"1.5": margins["2"], "2": margins["1.5"]}
+    return replace(sentences_as_claimed(), margins=swapped)
 
 
 IMAGES = {"p = 1.1": 0.5, "p = 1.1, momentum": 0.5, "Adam": 0.3}
 
 
+def image_run(seed, level, accuracy=0.8):
+    height = level + 0.001 * seed
+    curve = [Pruned(f, loss=0.5, accuracy=0.8 - f * (1 - level), bytes=100) for f in (0, 1)]
+    run = trained(seed, height) | {"test": FinalScores(scores(height), scores(accuracy))}
+    return ImageRun(**run, pruning={"model": curve, "matrix": curve})
+
+
 def images_as_claimed(name):
     assert name in ("mnist", "cifar")
-    record = study(IMAGES)
-    for label, level in IMAGES.items():
-        for run in record.runs(label):
-            run["test"]["best"]["accuracy"] = 0.8
-            curve = [{"fraction": f, "accuracy": 0.8 - f * (1 - level)} for f in (0, 1)]
-            run["pruning"] = {"model": curve, "matrix": curve}
-    return record
+    return Record.live({c: [image_run(s, h) for s in (0, 1)] for c, h in IMAGES.items()})
 
 
 def images_reversed(name):
-    record = images_as_claimed(name)
-    runs = [record.contenders[label] for label in IMAGES]
-    return Record({}, {}, dict(zip(IMAGES, reversed(runs), strict=True)))
+    levels = dict(zip(IMAGES, reversed(IMAGES.values()), strict=True))
+    return Record.live({c: [image_run(s, h) for s in (0, 1)] for c, h in levels.items()})
 
 
 def images_behind(name, points=(0.02, 0.021)):
     """Adam is ahead by more than a point, or on one seed only."""
-    record = images_as_claimed(name)
-    for run, ahead in zip(record.runs("Adam"), points, strict=True):
-        run["test"]["best"]["accuracy"] += ahead
-    return record
+    runs = {label: images_as_claimed(name).runs(label) for label in IMAGES}
+    ahead = [image_run(s, IMAGES["Adam"], 0.8 + points[s]) for s in (0, 1)]
+    return Record.live(runs | {"Adam": ahead})
 
 
 def images_unsure(name):
@@ -553,11 +567,7 @@ def test_the_papers_numbers_in_the_statements_are_those_of_its_tables():
 
 def by_row(read_text, read_images):
     """What the table beside the paper says, by its first column."""
-
-    def read(name):
-        return (read_images if name in ("mnist", "cifar") else read_text)(name)
-
-    header, *lines = beside_paper(read).text.splitlines()
+    header, *lines = beside_paper(read_text, read_images).text.splitlines()
     said = header.index("verdict")
     return {line.split("  ")[0]: line[said:] for line in lines}
 
@@ -581,7 +591,7 @@ def test_the_papers_numbers_stand_beside_ours():
 
 
 def test_every_number_that_the_paper_reports_is_there():
-    text = beside_paper(record_of).text
+    text = beside_paper().text
     for row in TEST_ACCURACY.values():
         assert all(f"{mean:.2f} ± {spread:.2f}" in text for mean, spread in row.values())
     assert all(f"{score:.3f}" in text for score in PIVOT_SCORE.values())
@@ -679,20 +689,20 @@ def test_unknown_chapter_or_preset(toy):
 
 def test_it_is_recorded_and_read_again(tmp_path, capsys):
     path = tmp_path / "ledger.json"
-    assert main(["--chapter", "5", "--record", str(path)]) == 0
+    assert main(["ledger", "--chapter", "5", "--record", str(path)]) == 0
     assert "holds" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["ledger.json"]
     rows = Ledger.from_json(path.read_text(encoding="utf-8"), CLAIMS)
     assert list(rows) == list(ledger(chapter=5))
     assert repr(rows).endswith(rows.origin)
     assert rows.origin in rows._repr_html_()
-    assert rows.provenance["command"] == f"python -m mdlib.claims --chapter 5 --record {path}"
+    assert rows.provenance["command"] == f"python -m mdlib ledger --chapter 5 --record {path}"
     assert set(rows.provenance["seconds"]) == {"svm-duality", "svm-solvers"}
     assert rows.to_json() == path.read_text(encoding="utf-8")
 
 
 def test_the_command_fails_when_a_claim_does(toy, capsys):
-    assert main(["--chapter", "0", "--preset", "paper"]) == 1
+    assert main(["ledger", "--chapter", "0", "--preset", "paper"]) == 1
     assert "does not hold" in capsys.readouterr().out
 
 

@@ -1,6 +1,6 @@
 """Train in a forked child that is killed with SIGKILL; start it again until it ends.
 
-``python killing.py random FOLDER SEED KILLS`` kills at random moments, ``python killing.py calls
+``python -m tests.support.killing random FOLDER SEED KILLS`` kills at random moments, ``... calls
 FOLDER`` right before and right after each call that makes something lasting. Every folder in FOLDER
 is then a run that was killed and went on; the first, ``whole``, never was.
 """

@@ -1,4 +1,4 @@
-"""What each of the processes does that torchrun starts: ``torchrun together.py FOLDER``."""
+"""What each of the processes does that torchrun starts: ``torchrun -m tests.support.together FOLDER``."""
 
 import contextlib
 import os

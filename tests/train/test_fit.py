@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from mdlib import LpPotential, MirrorDescent
-from mdlib.train import Arrays, evaluate, fit, load_weights, training
+from mdlib.train import Arrays, Options, evaluate, fit, load_weights, loop
 from mdlib.train.batches import epoch_batches
 from mdlib.train.precision import choose_precision
 from tests.support import small
@@ -220,7 +220,7 @@ def validates(monkeypatch):
 
     def script(*found):
         rest = iter([{"accuracy": accuracy, "loss": loss} for accuracy, loss in found])
-        monkeypatch.setattr(training, "evaluate", lambda *_: next(rest))
+        monkeypatch.setattr(loop, "evaluate", lambda *_: next(rest))
 
     return script
 
@@ -264,7 +264,7 @@ def test_it_ends_with_its_epochs():
 
 def test_progress_counts_the_steps_of_all_epochs(monkeypatch, capsys):
     """Told apart from a bar that stands still: every step is shown, however fast they are."""
-    monkeypatch.setattr(training, "tqdm", partial(tqdm, mininterval=0))
+    monkeypatch.setattr(loop, "tqdm", partial(tqdm, mininterval=0))
     for progress in (None, False):  # the output is no terminal
         train(network(), progress=progress)
         assert capsys.readouterr().err == ""
@@ -310,7 +310,7 @@ def test_a_loss_that_is_not_finite_names_its_step(bad, log_every, tmp_path):
     assert state["place"]["step"] == 12
     assert all(weight.isfinite().all() for weight in state["model"].values())
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
-    assert not (tmp_path / "result.json").exists()
+    assert not (tmp_path / "outcome.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_checkpoints_are_so_many_minutes_apart(options, saved, monkeypatch, tmp_
         return F.cross_entropy(out, y, reduction="none") * (math.nan if steps == 15 else 1)
 
     clock = SimpleNamespace(perf_counter=lambda: 25.0 * steps)
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     with pytest.raises(FloatingPointError, match=f"of step {saved};"):
         train(network(), loss=loss, directory=tmp_path, **options)
 
@@ -478,14 +478,34 @@ def test_bfloat16_where_it_is_allowed_trains_float32_weights(monkeypatch):
         ),
         ({"checkpoint_minutes": math.nan}, "checkpoint_minutes must be .*; got nan"),
         ({"checkpoint_minutes": True}, "checkpoint_minutes must be .*; got True"),
-        ({"note": {1, 2}}, r"note must be what JSON can hold, got \{1, 2\} .*; build it from"),
-        ({"note": [math.inf]}, r"note must be what JSON can hold, got \[inf\] .*finite numbers"),
     ],
 )
 def test_options_out_of_range_are_refused_before_anything_is_written(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         train(network(), directory=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_options_come_in_one_way_or_the_other_and_by_their_names():
+    model, twin = network(), network()
+    options = Options(epochs=3, batch_size=20, schedule="cosine", seed=4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    fit(model, points(), optimizer, options, progress=False)
+    train(twin, schedule="cosine", seed=4)
+    torch.testing.assert_close(model.state_dict(), twin.state_dict(), rtol=0, atol=0)
+    with pytest.raises(TypeError, match="options are given, so epochs must be among them"):
+        fit(model, points(), optimizer, options, epochs=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
+        fit(model, points(), optimizer, epoch=3)
+
+
+def test_without_a_directory_nothing_is_asked_of_git_or_of_the_examples(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("subprocess.run", refuse)
+    monkeypatch.setattr(Arrays, "fingerprint", property(refuse))
+    train(network())
 
 
 def test_a_loss_that_is_not_of_each_example_is_refused():

@@ -4,8 +4,11 @@ import json
 import math
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,8 @@ from mdlib.train import fit, load_weights
 from mdlib.train.directory import RunDirectory
 from tests.support import small
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
+OLD = ROOT / "tests" / "runs" / "old"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 
@@ -25,14 +29,14 @@ def contents(directory):
     """Everything a run left, but for the time it took."""
     state = torch.load(directory / "checkpoint.pt", weights_only=True)
     state["place"].pop("seconds")
-    result = json.loads((directory / "result.json").read_text())
-    result.pop("seconds")
+    outcome = json.loads((directory / "outcome.json").read_text())
+    outcome["result"].pop("seconds")
     return {
         "state": state,
         "best": torch.load(directory / "best.pt", weights_only=True),
-        "result": result,
+        "outcome": [outcome["status"], outcome["result"]],
         "metrics": (directory / "metrics.jsonl").read_bytes(),
-        "config": (directory / "config.json").read_bytes(),
+        "run": (directory / "run.json").read_bytes(),
     }
 
 
@@ -56,11 +60,10 @@ def assert_same(left, right, where=""):
 
 def kill(*arguments):
     """Run killing.py; return what it counted."""
-    paths = [str(HERE), str(Path(mdlib.__file__).parents[1])]
     return int(
         subprocess.run(
-            [sys.executable, str(HERE / "killing.py"), *map(str, arguments)],
-            env={"PYTHONPATH": ":".join(paths), "OMP_NUM_THREADS": "1", "PATH": ""},
+            [sys.executable, "-m", "tests.support.killing", *map(str, arguments)],
+            env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""},
             check=True,
             capture_output=True,
             text=True,
@@ -211,7 +214,6 @@ def test_the_best_weights_are_those_of_the_best_validation(tmp_path):
         ({"epochs": 4}, r"options\.epochs was 3, now 4"),
         ({"seed": 1}, r"options\.seed was 0, now 1"),
         ({"clip": None}, r"options\.clip was 20\.0, now None"),
-        ({"note": {"split": 2}}, r"note was None, now \{'split': 2\}"),
         ({"model": "dropout"}, r"model\.\d+ was .*0\.2.*, now .*0\.1"),
         ({"optimizer": "lr"}, r"optimizer\.groups\.0\.lr was 0\.01, now 0\.02"),
         ({"optimizer": "potential"}, r"potential was 'LpPotential.*1\.5.*', now 'LpPotential.*3"),
@@ -237,9 +239,9 @@ def test_other_settings_are_refused_and_named(changed, message, tmp_path):
 
 def test_another_machine_is_warned_of(tmp_path):
     small.train(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["provenance"]["versions"]["torch"] = "1.0"
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    state["where"]["origin"]["versions"]["torch"] = "1.0"
+    torch.save(state, tmp_path / "checkpoint.pt")
     with pytest.warns(UserWarning, match=r"versions\.torch was '1\.0', now"):
         small.train(tmp_path)
 
@@ -258,20 +260,25 @@ def hold(directory, began, stop):
     fit(model, data, optimizer, epochs=1, directory=directory, progress=False)
 
 
-def test_a_directory_has_one_run_at_a_time(tmp_path):
+def test_a_directory_has_one_run_at_a_time_and_the_next_one_waits(tmp_path, capsys):
     context = multiprocessing.get_context("spawn")
     began, stop = context.Event(), context.Event()
     other = context.Process(target=hold, args=(tmp_path, began, stop), daemon=True)
     other.start()
     try:
         assert began.wait(60)
-        with pytest.raises(RuntimeError, match=f"another process is training in {tmp_path}"):
-            small.train(tmp_path)
+        with ThreadPoolExecutor(1) as threads:
+            waits = threads.submit(small.train, tmp_path)
+            while not (said := capsys.readouterr().err):
+                time.sleep(0.01)
+            assert said == f"another process is at the run {tmp_path}, waiting\n"
+            assert not waits.done()
+            other.kill()  # the lock goes with it
+            with pytest.raises(ValueError, match="begun with other settings"):
+                waits.result(60)
     finally:
         other.kill()
         other.join()
-    with pytest.raises(ValueError, match="begun with other settings"):  # the lock went with it
-        small.train(tmp_path)
 
 
 class Exploit:
@@ -327,9 +334,56 @@ def test_a_file_of_another_format_is_refused(content, tmp_path):
 
 
 def test_settings_that_json_refuses_leave_nothing_behind(tmp_path):
-    with pytest.raises(ValueError, match="Out of range float"):
-        RunDirectory(tmp_path, writes=True).begin({"eps": math.inf}, {})
-    assert not list(tmp_path.iterdir())
+    with (
+        pytest.raises(ValueError, match="Out of range float"),
+        RunDirectory(tmp_path, {"eps": math.inf}),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("device", "cuda"), ("precision", "bfloat16"), ("processes", 2)]
+)
+def test_another_arithmetic_is_refused_and_named(name, value, tmp_path):
+    small.train(tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    state["where"]["same"][name] = value
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=f"was begun otherwise: {name} was '?{value}'?, now"):
+        small.train(tmp_path)
+
+
+def test_an_open_directory_is_taken_and_what_it_was_opened_with_stands(tmp_path):
+    asked = {"kind": "by hand", "number": 3}
+    with RunDirectory(tmp_path, asked) as directory:
+        run, model = small.train(directory)
+    assert json.loads((tmp_path / "run.json").read_text()) == asked
+    assert not (tmp_path / "outcome.json").exists()  # whoever opened it says how it ended
+    with RunDirectory(tmp_path, asked) as directory:
+        again, _ = small.train(directory, data=StopsAfter(small.sentences(61, seed=1), 0))
+    assert again == run
+    load_weights(small.classifier(seed=1), tmp_path)
+    with (
+        pytest.raises(ValueError, match="number was 3, now 4"),
+        RunDirectory(tmp_path, {**asked, "number": 4}),
+    ):
+        pass
+
+
+def test_a_run_that_was_begun_before_is_known_by_its_old_description(tmp_path):
+    """A folder of commit a5d0a4f: config.json holds what was asked, and more."""
+    shutil.copytree(OLD / "fit", tmp_path / "fit")
+    settings = json.loads((OLD / "fit" / "config.json").read_text())["settings"]
+    asked = {k: settings[k] for k in ("model", "optimizer", "train", "validation", "options")}
+    with RunDirectory(tmp_path / "fit", asked):
+        pass
+    asked["options"]["seed"] = 9
+    with (
+        pytest.raises(ValueError, match=r"options\.seed was 0, now 9"),
+        RunDirectory(tmp_path / "fit", asked),
+    ):
+        pass
 
 
 def test_a_directory_without_its_checkpoint_begins_again(tmp_path):

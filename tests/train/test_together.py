@@ -8,23 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-import mdlib
 from mdlib.train import load_weights
 from tests.support import small
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What two gloo processes under torchrun left; see together.py."""
     folder = tmp_path_factory.mktemp("together")
-    paths = [str(HERE), str(Path(mdlib.__file__).parents[1])]
     launch = "-m torch.distributed.run --nnodes 1 --nproc-per-node 2 --rdzv-backend c10d"
-    command = [*launch.split(), "--rdzv-endpoint", "localhost:0", HERE / "together.py", folder]
+    command = [*launch.split(), "--rdzv-endpoint", "localhost:0", "-m", "tests.support.together", folder]
     done = subprocess.run(
         [sys.executable, *map(str, command)],
-        env={"PYTHONPATH": ":".join(paths), "OMP_NUM_THREADS": "1", "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""},
         capture_output=True,
         text=True,
         timeout=120,

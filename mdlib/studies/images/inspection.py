@@ -1,44 +1,62 @@
-"""What a trained run is like inside: its attention weights, and how much of it can be left out."""
+"""Inspection of a run on images: its attention weights, and how much of it can be left out."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mdlib.measure.pruning import Scope, pruning_curve
-from mdlib.measure.weights import describe_weights
+from mdlib.measure.pruning import Pruned, Scope, pruning_curve
+from mdlib.measure.weights import Magnitudes, describe_weights
+from mdlib.runs.record import Record, shipped
+from mdlib.runs.results import TrainedRun
 from mdlib.runs.training import choose_device
 from mdlib.studies.images.run import VisionRun
-from mdlib.studies.images.training import load_model
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 _SCOPES: tuple[Scope, ...] = ("model", "matrix")
 
 
-def inspect(run: VisionRun, directory: str | Path, device: str = "auto") -> dict[str, Any]:
-    """Look into a trained run, at the end of training.
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """What a trained network is like, at the end of training.
 
-    Returns
-    -------
-    dict
-        ``weights``, of `mdlib.measure.weights.describe_weights`; ``pruning``, for each scope,
-        "model" and "matrix", the `mdlib.measure.pruning.pruning_curve` on the test part.
+    Attributes
+    ----------
+    weights : mapping
+        Of `mdlib.measure.describe_weights`.
+    pruning : mapping
+        For each scope, "model" and "matrix", the `mdlib.measure.pruning_curve` on the test part.
+    """
+
+    weights: Mapping[str, Magnitudes]
+    pruning: Mapping[str, tuple[Pruned, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRun(TrainedRun, Inside):
+    """A trained network in numbers: how it learned, and what it is like inside."""
+
+
+def recorded(name: str) -> Record[ImageRun]:
+    """Return a study of images, "mnist" or "cifar", as it was recorded for the book."""
+    return shipped(name, Record[ImageRun])
+
+
+def look_inside(run: VisionRun, directory: str | Path, device: str = "auto") -> Inside:
+    """Look into a trained run.
 
     Raises
     ------
     FileNotFoundError
         If the run was not trained in the directory.
     """
-    model = load_model(run, directory, "last")
-    weights = {name: asdict(found) for name, found in describe_weights(model).items()}
+    model = run.load_trained(directory, "last")
+    weights = describe_weights(model)
     model.to(choose_device(device))
     _, parts = run.load(("test",))
-    curves = {
-        scope: [
-            asdict(point)
-            for point in pruning_curve(model, parts["test"], FRACTIONS, scope, run.batch_size)
-        ]
+    curves: dict[str, tuple[Pruned, ...]] = {
+        scope: pruning_curve(model, parts["test"], FRACTIONS, scope, run.batch_size)
         for scope in _SCOPES
     }
-    return {"weights": weights, "pruning": curves}
+    return Inside(weights=weights, pruning=curves)

@@ -17,6 +17,7 @@ In the first two, mirror descent takes normalised steps with momentum, which lea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +31,8 @@ from mdlib.data.images.sets import Parts, load_cifar10, load_digit_images, load_
 from mdlib.nn import VisionTransformer
 from mdlib.runs.run import Part, TrainingRun
 from mdlib.studies.images.pictures import Pictures
-from mdlib.train import Examples
+from mdlib.train import Examples, load_weights
+from mdlib.train.directory import Which
 
 # Of each data set: how it is loaded, the channels and the side of its images. All have ten classes.
 _SETS: dict[str, tuple[Callable[[], Parts], int, int]] = {
@@ -43,31 +45,6 @@ _SETS: dict[str, tuple[Callable[[], Parts], int, int]] = {
 _CLASSES = 10
 _PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "digits": {"layers": 2, "epochs": 20, "momentum": 0.9, "normalize": True},
-    "small": {
-        "data": "mnist",
-        "patch": 4,
-        "layers": 2,
-        "subset": 10_000,
-        "momentum": 0.9,
-        "normalize": True,
-    },
-    "paper": {
-        "data": "cifar10",
-        "image_size": 48,
-        "patch": 4,
-        "augment": True,
-        "layers": 6,
-        "width": 512,
-        "heads": 8,
-        "hidden": 512,
-        "batch_size": 100,
-        "epochs": 1_000,
-    },
-}
-REPEATS = {"digits": 5, "small": 3, "paper": 1}
-
 # Of a few tried on the digits' validation part with one seed; nothing was tuned on MNIST.
 _SMALL = {
     ("md", 1.1): 1e-3,
@@ -78,27 +55,22 @@ _SMALL = {
     ("adam", None): 1e-3,
     ("adamw", None): 1e-3,
 }
-LEARNING_RATES: dict[str, dict[tuple[str, float | None], float]] = {
-    "digits": _SMALL,
-    "small": _SMALL,
-    "paper": {("md", 1.1): 5e-2, ("adam", None): 1e-4},
-}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisionRun(TrainingRun):
     """Everything that determines one run on images, beside what is in every `TrainingRun`.
 
     Attributes
     ----------
     data : {"digits", "mnist", "cifar10", "cifar10-subset", "cifar10-jpeg"}
-        The last three are different data: see `mdlib.data.images.sets.load_cifar10`.
+        Data set. The versions of CIFAR-10 are different data, see `load_cifar10`.
     patch : int
-        Side of a patch.
+        Side of a patch, in pixels.
     image_size : int or None
-        Side to which images are resized; None leaves them as they are. A multiple of patch.
+        Side to which images are resized, a multiple of patch; by default their own.
     augment : bool
-        Shift and mirror the training images at random. A mirrored digit is none.
+        Shift and mirror the training images at random (CIFAR-10). A mirrored digit is none.
 
     Raises
     ------
@@ -117,10 +89,34 @@ class VisionRun(TrainingRun):
     image_size: int | None = None
     augment: bool = False
 
-    data_sets: ClassVar = tuple(_SETS)
-    presets: ClassVar = PRESETS
-    repeats: ClassVar = REPEATS
-    learning_rates: ClassVar = LEARNING_RATES
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "digits": {"layers": 2, "epochs": 20, "momentum": 0.9, "normalize": True},
+        "small": {
+            "data": "mnist",
+            "patch": 4,
+            "layers": 2,
+            "subset": 10_000,
+            "momentum": 0.9,
+            "normalize": True,
+        },
+        "paper": {
+            "data": "cifar10",
+            "image_size": 48,
+            "patch": 4,
+            "augment": True,
+            "layers": 6,
+            "width": 512,
+            "heads": 8,
+            "hidden": 512,
+            "batch_size": 100,
+            "epochs": 1_000,
+        },
+    }
+    learning_rates: ClassVar[dict[str, dict[tuple[str, float | None], float]]] = {
+        "digits": _SMALL,
+        "small": _SMALL,
+        "paper": {("md", 1.1): 5e-2, ("adam", None): 1e-4},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,6 +129,10 @@ class VisionRun(TrainingRun):
     def sketch(self) -> nn.Module:
         """Return the network."""
         return build_model(self)
+
+    def example(self, tokens: int) -> Tensor:
+        """Return an image; all have the same number of patches."""
+        return torch.zeros(1, _SETS[self.data][1], self.side, self.side)
 
     @property
     def source(self) -> Hashable:
@@ -149,7 +149,7 @@ class VisionRun(TrainingRun):
         """Fetch the images."""
         _SETS[self.data][0]()
 
-    def load(self, parts: Sequence[Part]) -> tuple[nn.Module, dict[Part, Examples]]:
+    def load(self, parts: Sequence[Part]) -> tuple[VisionTransformer, dict[Part, Examples]]:
         """Return the network with its initial weights, and the images."""
         found = load_parts(self)
         examples: dict[Part, Examples] = {
@@ -162,10 +162,11 @@ class VisionRun(TrainingRun):
         """Return the number of patches, and one for the class token, for each image."""
         return torch.full_like(examples.lengths, (self.side // self.patch) ** 2 + 1)
 
-    def outer_operations(self, tokens: int) -> int:
-        """Count those of the patches' embedding and of the readout."""
-        entries = _SETS[self.data][1] * self.patch**2
-        return 2 * self.width * ((tokens - 1) * entries + _CLASSES)
+    def load_trained(
+        self, directory: str | os.PathLike[str], which: Which = "best"
+    ) -> VisionTransformer:
+        """Return the trained network."""
+        return load_weights(build_model(self).eval(), directory, which)
 
 
 def build_model(run: VisionRun) -> VisionTransformer:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from mdlib.runs.study import Contender, Study, rates
-from mdlib.studies.images.inspection import inspect
+from mdlib.studies.images.inspection import ImageRun, look_inside
 from mdlib.studies.images.run import VisionRun
 
 _COMMON: dict[str, Any] = {
@@ -46,7 +46,8 @@ _CONTENDERS = (
 
 MNIST = Study(
     kind=VisionRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=ImageRun,
     preset="small",
     changes={**_COMMON, "data": "mnist", "patch": 7, "epochs": 6},
     contenders=_CONTENDERS,
@@ -55,7 +56,8 @@ MNIST = Study(
 
 CIFAR = Study(
     kind=VisionRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=ImageRun,
     preset="small",
     changes={**_COMMON, "data": "cifar10-jpeg", "patch": 8, "epochs": 10},
     contenders=_CONTENDERS,
@@ -65,7 +67,8 @@ CIFAR = Study(
 
 PAPER = Study(
     kind=VisionRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=ImageRun,
     preset="paper",
     changes={},
     contenders=(

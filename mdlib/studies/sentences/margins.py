@@ -1,8 +1,10 @@
-"""Where W and v go on few sentences: against the max-margin problems of the words they select."""
+"""Max-margin problems of the words that W and v select on few sentences, and how far they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from mdlib.data.text.sets import TextData
 from mdlib.data.text.vectors import WordVectors
 from mdlib.descent.descent import joint_descent
 from mdlib.geometry.potentials import directional_divergence
+from mdlib.runs.schema import others as keys
 from mdlib.svm import attention_svm, classifier_svm, race_svm
 
 # As long as selection takes to be sharp. Below p = 2 the weights are a power above 1 of the dual,
@@ -23,6 +26,36 @@ RATES: dict[float, float | Callable[[int], float]] = {
     2.0: 0.1,
     3.0: lambda k: 0.001 * k,
 }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where W and v stand on some problems, a number for each.
+
+    Attributes
+    ----------
+    attention : tuple of float
+        The least share on a selected word.
+    wrong : tuple of int
+        Training labels not met.
+    spare : tuple of float
+        The share of inputs that are no support vectors of v.
+    v : tuple of float
+        Directional divergence of v to its l_p-SVM.
+    full, relaxed, race : tuple of float
+        That of W to its three SVMs; `mdlib.race_svm` says what the race needs.
+    cosine : mapping
+        By exponent, as in "1.5": the cosine of W with the race SVM of the same words in that norm.
+    """
+
+    attention: tuple[float, ...]
+    wrong: tuple[int, ...]
+    spare: tuple[float, ...]
+    v: tuple[float, ...]
+    full: tuple[float, ...]
+    relaxed: tuple[float, ...]
+    race: tuple[float, ...]
+    cosine: Mapping[str, tuple[float, ...]] = field(metadata=keys("cosine "))
 
 
 def small_problems(
@@ -58,8 +91,8 @@ def small_problems(
 
 def standing(
     problems: AttentionProblem, p: float, steps: int, others: Sequence[float] = ()
-) -> dict[str, list[float]]:
-    r"""Train on each problem until it selects, and measure where W and v stand.
+) -> Standing:
+    """Train on each problem until it selects, and measure where W and v stand.
 
     Parameters
     ----------
@@ -70,16 +103,6 @@ def standing(
     steps : int
     others : sequence of float
         Exponents of SVMs to compare with; the control.
-
-    Returns
-    -------
-    dict from str to list of float
-        A value for each problem. ``attention``: the least share on a selected word; ``wrong``:
-        training labels not met; ``spare``: the share of inputs that are no support vectors of v;
-        directional divergences ``v`` to the l_p-SVM, and ``full``, ``relaxed`` and ``race`` of W to
-        its three SVMs (`mdlib.race_svm` says what the race needs); for each
-        exponent of others, as in ``cosine 1.5``, the correlation of W with the race SVM of the same
-        words in that norm.
 
     Raises
     ------
@@ -95,17 +118,18 @@ def standing(
         "relaxed": attention_svm(problems, tokens, p, required=decoder.support),
         "race": race_svm(problems, tokens, W, v, p),
     }
-    measured = {
-        "attention": run.attention[-1].amax(-1).amin(-1),
-        "wrong": (problems.predict(W, v) * problems.y <= 0).sum(-1),
-        "spare": (~decoder.support).double().mean(-1),
-        "v": directional_divergence(v, decoder.v, p, dim=-1),
-        **{name: directional_divergence(W, svm.W, p) for name, svm in svms.items()},
+    races = {
+        f"{other:g}": svms["race"] if other == p else race_svm(problems, tokens, W, v, other)
+        for other in others
     }
-    for other in others:
-        its = svms["race"] if other == p else race_svm(problems, tokens, W, v, other)
-        measured[f"cosine {other:g}"] = cosine(W, its.W)
-    return {name: value.tolist() for name, value in measured.items()}
+    return Standing(
+        attention=_plain(run.attention[-1].amax(-1).amin(-1)),
+        wrong=_plain((problems.predict(W, v) * problems.y <= 0).sum(-1)),
+        spare=_plain((~decoder.support).double().mean(-1)),
+        v=_plain(directional_divergence(v, decoder.v, p, dim=-1)),
+        **{name: _plain(directional_divergence(W, svm.W, p)) for name, svm in svms.items()},
+        cosine={other: _plain(cosine(W, svm.W)) for other, svm in races.items()},
+    )
 
 
 def cosine(A: Tensor, B: Tensor) -> Tensor:
@@ -117,6 +141,10 @@ def cosine(A: Tensor, B: Tensor) -> Tensor:
     tensor(0.7071)
     """
     return torch.cosine_similarity(A.flatten(-2), B.flatten(-2), dim=-1)
+
+
+def _plain(values: Tensor) -> tuple[Any, ...]:
+    return tuple(values.tolist())
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""Does the answer hang on a word? Hide it, or let it speak alone."""
+"""Ablation of a word: hidden from the model, or alone before it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
-from mdlib.studies.sentences.training import Model
+from mdlib.studies.sentences.run import Model
 
 
 def hide(problem: AttentionProblem, tokens: Tensor) -> AttentionProblem:

@@ -1,4 +1,4 @@
-"""Which words a classifier reads from: the attention of its first token in the last layer.
+"""Attention by word: what the first token of a classifier attends to in the last layer.
 
 [CLS] is what the readout reads, so the last layer's row 0, averaged over heads, says what the logit
 is mixed from. A word's share is the sum over its tokens; a sign such as a full stop is a word, too.

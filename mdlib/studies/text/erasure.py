@@ -1,4 +1,4 @@
-"""Does the answer hang on the attended words? Take them away and see what becomes of the logit.
+"""Erasure of words: what becomes of a classifier's decision without those that it attends to.
 
 For each text the words are put in an order, and the first k of them are erased. Erased means that
 no token attends to the word's tokens any more; all others keep their places. Closing the gap
@@ -22,8 +22,8 @@ gradient
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -35,7 +35,53 @@ from mdlib.train import Sequences
 from mdlib.train.batches import sorted_batches
 
 ORDERS = ("most attended", "most attended per token", "least attended", "random", "gradient")
-_MEASURES = ("drop", "flipped", "accuracy", "tokens", "attention")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What erasing words in one order does, means over the texts, one for each of the counts.
+
+    Attributes
+    ----------
+    drop : tuple of float
+        How far the logit moved towards the other class than the model had decided for.
+    flipped : tuple of float
+        Whether it got there.
+    accuracy : tuple of float
+        Whether the decision is now right.
+    tokens, attention : tuple of float
+        What was erased: how many tokens, and what share of attention they had.
+    """
+
+    drop: tuple[float, ...]
+    flipped: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    tokens: tuple[float, ...]
+    attention: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What erasing words does to a classifier's decisions.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        How many words were erased.
+    texts : int
+        How many there were.
+    words, accuracy, logit : float
+        Before: the mean number of words, the share of right decisions, the mean absolute logit.
+    orders : mapping
+        For each of `ORDERS` what was `Erased`.
+    """
+
+    counts: tuple[int, ...]
+    texts: int
+    words: float
+    accuracy: float
+    logit: float
+    orders: Mapping[str, Erased]
 
 
 def erase(
@@ -46,7 +92,7 @@ def erase(
     draws: int = 3,
     seed: int = 0,
     batch_size: int = 50,
-) -> dict[str, Any]:
+) -> Erasure:
     """Measure what erasing k words does to a classifier's decisions.
 
     Parameters
@@ -65,22 +111,6 @@ def erase(
         Of the random orders.
     batch_size : int
 
-    Returns
-    -------
-    dict
-        ``counts``; ``texts``, how many; ``words``, in the mean; ``accuracy`` before; ``logit``, the
-        mean of its absolute values before; and ``orders``, with for each of `ORDERS` one list of
-        means over the texts for each of
-
-        ``drop``
-            How far the logit moved towards the other class than the model had decided for.
-        ``flipped``
-            Whether it got there.
-        ``accuracy``
-            Whether the decision is now right.
-        ``tokens``, ``attention``
-            What was erased: how many tokens, and what share of attention they had.
-
     Raises
     ------
     ValueError
@@ -91,7 +121,7 @@ def erase(
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
     repeats = [draws if order == "random" else 1 for order in ORDERS]
-    sums = torch.zeros(len(ORDERS), len(counts), len(_MEASURES), dtype=torch.float64)
+    sums = torch.zeros(len(ORDERS), len(counts), len(fields(Erased)), dtype=torch.float64)
     before = torch.zeros(3, dtype=torch.float64)
     for batch in sorted_batches(texts.lengths, batch_size):
         (ids,), labels = texts.collate(batch)
@@ -112,17 +142,11 @@ def erase(
                     sums[row, column] += _effect(model, ids, sides, seen, numbers, chosen)
     words, accuracy, logit = (before / len(texts)).tolist()
     means = sums / (torch.tensor(repeats)[:, None, None] * len(texts))
-    return {
-        "counts": list(counts),
-        "texts": len(texts),
-        "words": words,
-        "accuracy": accuracy,
-        "logit": logit,
-        "orders": {
-            order: dict(zip(_MEASURES, lists, strict=True))
-            for order, lists in zip(ORDERS, means.mT.tolist(), strict=True)
-        },
+    orders = {
+        order: Erased(*map(tuple, lists))
+        for order, lists in zip(ORDERS, means.mT.tolist(), strict=True)
     }
+    return Erasure(tuple(counts), len(texts), words, accuracy, logit, orders)
 
 
 def choose_texts(texts: Sequences, tokenizer: Tokenizer, more_than: int, count: int) -> Sequences:
@@ -189,7 +213,7 @@ def _effect(
     numbers: Tensor,
     chosen: Tensor,
 ) -> Tensor:
-    """The sum of each of the measures over a batch, with the chosen words erased."""
+    """The sum over a batch of each field of `Erased`, with the chosen words erased."""
     erased = chosen.gather(1, numbers)
     after = model(ids.masked_fill(erased, model.padding))  # no token attends to padding
     decided = seen.logits.sign()

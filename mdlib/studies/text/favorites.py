@@ -1,4 +1,4 @@
-r"""Which words a classifier goes to in real texts, and whether they are words of sentiment.
+r"""Most attended words of real texts, and whether they are words of sentiment.
 
 Attention is counted in *equal shares*, token by token. With :math:`s` what the words of a text get,
 without what [CLS] keeps for itself, a word of k of the text's N tokens has
@@ -16,18 +16,67 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from mdlib.data.text.pivot import GROUPS, load_pivot_words
 from mdlib.data.text.tokenizer import Tokenizer
-from mdlib.measure.shares import most_attended
+from mdlib.measure.shares import AttendedWord, most_attended
 from mdlib.nn import TextClassifier
+from mdlib.runs.schema import named
 from mdlib.studies.text.attended import Attended, attend
 from mdlib.train import Sequences
 from mdlib.train.batches import sorted_batches
+
+
+@dataclass(frozen=True)
+class MarkedWords:
+    """Attention to marked words beside that to the others; None for a mean of nothing.
+
+    Attributes
+    ----------
+    times : int
+        How often marked words occur.
+    shares, others : float or None
+        The mean of the marked words' equal shares, and of those of the others.
+    as_rare : float or None
+        That of others that occur about as often as the marked ones, so that rarity explains no
+        difference.
+    ahead : float or None
+        How many of the other words of its text a marked one is ahead of, equal ones counting half:
+        1/2 by chance. It sees the order alone, not by how much.
+    """
+
+    times: int
+    shares: float | None
+    others: float | None
+    as_rare: float | None = field(metadata=named("as rare"))
+    ahead: float | None
+
+
+@dataclass(frozen=True)
+class Favorites:
+    r"""Which words the readout attends to.
+
+    Attributes
+    ----------
+    words : tuple of AttendedWord
+        The most attended ones, each with its mean of equal shares and how often it occurs.
+    itself : float
+        What [CLS] gets, in equal shares of all tokens, itself included.
+    breadth : float
+        How much of a text is read, mean over texts: :math:`\exp(-\sum_t a_t \log m_t)` with
+        :math:`a_t` the tokens' attention that sums to 1. It is 1 where all get the same, and k / N
+        where k of the N tokens get all, in equal parts.
+    marked : MarkedWords
+    """
+
+    words: tuple[AttendedWord, ...]
+    itself: float
+    breadth: float
+    marked: MarkedWords
 
 
 def find_favorites(
@@ -38,8 +87,8 @@ def find_favorites(
     count: int = 15,
     least: int = 20,
     batch_size: int = 50,
-) -> dict[str, Any]:
-    r"""Measure which words the readout attends to.
+) -> Favorites:
+    """Measure which words the readout attends to.
 
     Parameters
     ----------
@@ -57,26 +106,6 @@ def find_favorites(
         How often a word must occur to be returned.
     batch_size : int
 
-    Returns
-    -------
-    dict
-        With None for a mean of nothing:
-
-        ``words``
-            The most attended ones, each with its mean of equal shares and how often it occurs.
-        ``itself``
-            What [CLS] gets, in equal shares of all tokens, itself included.
-        ``breadth``
-            How much of a text is read, mean over texts: :math:`\exp(-\sum_t a_t \log m_t)` with
-            :math:`a_t` the tokens' attention that sums to 1. It is 1 where all get the same, and
-            k / N where k of the N tokens get all, in equal parts.
-        ``marked``
-            ``times``, how often marked words occur; ``shares``, their mean of equal shares, and
-            that of the ``others``; ``as rare``, that of others that occur about as often as the
-            marked ones, so that rarity explains no difference; ``ahead``, how many of the other
-            words of its text a marked one is ahead of, equal ones counting half: 1/2 by chance.
-            It sees the order alone, not by how much.
-
     Raises
     ------
     ValueError
@@ -88,7 +117,7 @@ def find_favorites(
     >>> model = TextClassifier(len(tokenizer), width=8, layers=1, heads=2, hidden=8).eval()
     >>> texts = Sequences(tokenizer.encode(["so good", "not good"]), labels=[1, 0])
     >>> found = find_favorites(model, tokenizer, texts, marked={"good"}, least=2)
-    >>> [(word, times) for word, _, times in found["words"]]
+    >>> [(word, times) for word, _, times in found.words]
     [('good', 2)]
     """
     spelled = [spell(ids, tokenizer) for ids in texts.ids]
@@ -105,12 +134,12 @@ def find_favorites(
         breadth[batch] = torch.xlogy(attention, found).nansum(1).neg().exp()
         itself[batch] = seen.shares[:, 0].cpu().double() * texts.lengths[batch]
     chosen = sentiment_words() if marked is None else marked
-    return {
-        "words": [list(word) for word in most_attended(spelled, shares, count, least)],
-        "itself": itself.mean().item(),
-        "breadth": breadth.mean().item(),
-        "marked": _compare(spelled, shares, chosen),
-    }
+    return Favorites(
+        words=tuple(most_attended(spelled, shares, count, least)),
+        itself=itself.mean().item(),
+        breadth=breadth.mean().item(),
+        marked=_compare(spelled, shares, chosen),
+    )
 
 
 def sentiment_words() -> set[str]:
@@ -154,7 +183,7 @@ def equal_shares(seen: Attended) -> Tensor:
 
 def _compare(
     texts: Sequence[Sequence[str]], shares: Tensor, marked: Collection[str]
-) -> dict[str, Any]:
+) -> MarkedWords:
     """Hold the marked words against the others, occurrence by occurrence."""
     words = [word for text in texts for word in text]
     values, times = shares[~shares.isnan()], Counter(words)
@@ -165,13 +194,13 @@ def _compare(
     here, there = (octaves[chosen].bincount(minlength=64) for chosen in (those, ~those))
     weights = (here / there)[octaves].double().where(~those, 0)
     ahead = [_ahead(row[: len(mark)], mark) for row, mark in zip(shares, marks, strict=True)]
-    return {
-        "times": int(those.sum()),
-        "shares": _mean(values[those]),
-        "others": _mean(values[~those]),
-        "as rare": _mean(values, weights),
-        "ahead": _mean(torch.cat(ahead)),
-    }
+    return MarkedWords(
+        times=int(those.sum()),
+        shares=_mean(values[those]),
+        others=_mean(values[~those]),
+        as_rare=_mean(values, weights),
+        ahead=_mean(torch.cat(ahead)),
+    )
 
 
 def _ahead(shares: Tensor, marked: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the paper reports for text, to stand beside what the studies measure.
+"""Published numbers for text: what the paper reports, to stand beside what the studies measure.
 
 Julistiono, Tarzanagh and Azizan, "Optimizing Attention with Mirror Descent: Generalized Max-Margin
 Token Selection", arXiv 2410.14581: transformers of width 384 on whole reviews of IMDb, plain steps

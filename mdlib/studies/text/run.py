@@ -15,63 +15,23 @@ In the first two, mirror descent takes normalised steps with momentum, which lea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
-from mdlib.data.text.encoded import Name, load_encoded
+from mdlib.data.text.encoded import Encoded, Name, load_encoded
+from mdlib.data.text.tokenizer import Tokenizer
 from mdlib.nn import TextClassifier
-from mdlib.runs.optimizers import OPTIMIZERS, OWN, build_optimizer
-from mdlib.runs.run import Part, TrainingRun, fit_options
-from mdlib.studies.text.texts import sequences, training_part
-from mdlib.train import Examples
-
-__all__ = [
-    "LEARNING_RATES",
-    "OPTIMIZERS",
-    "OWN",
-    "PRESETS",
-    "REPEATS",
-    "SentimentRun",
-    "build_model",
-    "build_optimizer",
-    "fit_options",
-]
+from mdlib.runs.run import Part, TrainingRun
+from mdlib.train import Examples, Sequences, load_weights
+from mdlib.train.directory import Which
 
 TOKENIZER = "tokenizer.json"  # in a run's directory
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"subset": 20_000, "epochs": 3, "momentum": 0.9, "normalize": True},
-    "small": {
-        "data": "imdb",
-        "layers": 2,
-        "width": 128,
-        "hidden": 256,
-        "vocabulary": 10_000,
-        "max_length": 256,
-        "epochs": 10,
-        "momentum": 0.9,
-        "normalize": True,
-    },
-    "paper": {
-        "data": "imdb",
-        "layers": 3,
-        "width": 384,
-        "heads": 6,
-        "hidden": 1_536,
-        "dropout": 0.2,
-        "vocabulary": 30_522,
-        "max_length": 512,
-        "batch_size": 100,
-        "epochs": 100,
-        "reduction": "sum",
-        "stop_at_accuracy": 0.995,
-    },
-}
-REPEATS = {"quick": 1, "small": 3, "paper": 10}
 
 # The paper's own belong to its sum over the batch; the others to the mean.
 _ON_THE_MEAN = {
@@ -83,22 +43,20 @@ _ON_THE_MEAN = {
     ("adam", None): 1e-3,
     ("adamw", None): 1e-3,
 }
-LEARNING_RATES: dict[str, dict[tuple[str, float | None], float]] = {
-    "quick": _ON_THE_MEAN,
-    "small": _ON_THE_MEAN,
-    "paper": {("md", 1.1): 1e-3, ("md", 2.0): 1e-3, ("md", 3.0): 1e-5},
-}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SentimentRun(TrainingRun):
     """Everything that determines one run on text, beside what is in every `TrainingRun`.
 
     Attributes
     ----------
     data : {"imdb", "sst2"}
-    vocabulary, max_length : int
-        Largest number of different tokens, and of tokens in a text.
+        Data set: reviews of films, or sentences and phrases from such reviews.
+    vocabulary : int
+        Largest number of different tokens.
+    max_length : int
+        Tokens after which a text is cut.
 
     Raises
     ------
@@ -116,14 +74,47 @@ class SentimentRun(TrainingRun):
     vocabulary: int = 8_000
     max_length: int = 64
 
-    data_sets: ClassVar = ("imdb", "sst2")
-    presets: ClassVar = PRESETS
-    repeats: ClassVar = REPEATS
-    learning_rates: ClassVar = LEARNING_RATES
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {"subset": 20_000, "epochs": 3, "momentum": 0.9, "normalize": True},
+        "small": {
+            "data": "imdb",
+            "layers": 2,
+            "width": 128,
+            "hidden": 256,
+            "vocabulary": 10_000,
+            "max_length": 256,
+            "epochs": 10,
+            "momentum": 0.9,
+            "normalize": True,
+        },
+        "paper": {
+            "data": "imdb",
+            "layers": 3,
+            "width": 384,
+            "heads": 6,
+            "hidden": 1_536,
+            "dropout": 0.2,
+            "vocabulary": 30_522,
+            "max_length": 512,
+            "batch_size": 100,
+            "epochs": 100,
+            "reduction": "sum",
+            "stop_at_accuracy": 0.995,
+        },
+    }
+    learning_rates: ClassVar[dict[str, dict[tuple[str, float | None], float]]] = {
+        "quick": _ON_THE_MEAN,
+        "small": _ON_THE_MEAN,
+        "paper": {("md", 1.1): 1e-3, ("md", 2.0): 1e-3, ("md", 3.0): 1e-5},
+    }
 
     def sketch(self) -> nn.Module:
         """Return the classifier for as many tokens as there may be."""
         return build_model(self, self.vocabulary)
+
+    def example(self, tokens: int) -> Tensor:
+        """Return a text of so many tokens."""
+        return torch.zeros(1, tokens, dtype=torch.int64)
 
     @property
     def source(self) -> Hashable:
@@ -134,27 +125,49 @@ class SentimentRun(TrainingRun):
         """Encode the texts."""
         load_encoded(self.data, self.vocabulary)
 
-    def load(self, parts: Sequence[Part]) -> tuple[nn.Module, dict[Part, Examples]]:
+    def load(self, parts: Sequence[Part]) -> tuple[TextClassifier, dict[Part, Examples]]:
         """Return the classifier with its initial weights, and the encoded texts."""
         tokenizer, encoded = load_encoded(self.data, self.vocabulary, parts)
-        examples = {
-            part: (training_part if part == "train" else sequences)(self, texts)
-            for part, texts in encoded.items()
-        }
+        examples = {part: self.sequences(texts, part) for part, texts in encoded.items()}
         return build_model(self, len(tokenizer)), cast(dict[Part, Examples], examples)
 
-    def save_reader(self, directory: Path) -> None:
+    def sequences(self, encoded: Encoded, part: Part) -> Sequences:
+        """Return texts cut to the run's length; of the training part its subset.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many.
+        """
+        ids, labels = encoded
+        rows = self.training_rows(len(ids)) if part == "train" else None
+        if rows is not None:
+            ids, labels = [ids[row] for row in rows.tolist()], labels[rows]
+        return Sequences([one[: self.max_length] for one in ids], labels)
+
+    def load_trained(
+        self, directory: str | os.PathLike[str], which: Which = "best"
+    ) -> TextClassifier:
+        """Return the trained classifier, which reads with the run's `tokenizer`."""
+        model = build_model(self, len(self.tokenizer(directory)))
+        return load_weights(model.eval(), directory, which)
+
+    def tokenizer(self, directory: str | os.PathLike[str]) -> Tokenizer:
+        """Return the tokenizer that is kept with the run."""
+        path = Path(directory, TOKENIZER)
+        if path.exists():
+            return Tokenizer.load(path)
+        # Trained before tokenizers were kept with the runs: that of its data is the same.
+        return load_encoded(self.data, self.vocabulary, [])[0]
+
+    def save_reader(self, directory: str | os.PathLike[str]) -> None:
         """Keep the tokenizer: without it a trained network could not be read once the data go."""
         tokenizer, _ = load_encoded(self.data, self.vocabulary, [])
-        tokenizer.save(directory / TOKENIZER)
+        tokenizer.save(Path(directory, TOKENIZER))
 
     def tokens(self, examples: Examples) -> Tensor:
         """Return the length of each text."""
         return examples.lengths
-
-    def outer_operations(self, tokens: int) -> int:
-        """Count those of the readout, one multiplication and addition for each entry."""
-        return 2 * self.width
 
 
 def build_model(run: SentimentRun, vocabulary: int) -> TextClassifier:

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from mdlib.runs.study import Contender, Study, rates
-from mdlib.studies.text.inspection import inspect
+from mdlib.studies.text.inspection import TextRun, look_inside
 from mdlib.studies.text.run import SentimentRun
 
 _PLAIN = {"momentum": 0.0, "normalize": False}
@@ -24,7 +24,8 @@ _MODEL = {"layers": 1, "width": 64, "hidden": 128, "max_length": 128}
 
 REVIEWS = Study(
     kind=SentimentRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=TextRun,
     preset="small",
     changes={**_MODEL, "epochs": 15, "schedule": "cosine", "warmup": 200},
     contenders=(
@@ -46,7 +47,8 @@ REVIEWS = Study(
 
 LEARNED = Study(
     kind=SentimentRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=TextRun,
     preset="small",
     changes={
         **_MODEL,
@@ -69,7 +71,8 @@ LEARNED = Study(
 
 PAPER = Study(
     kind=SentimentRun,
-    inspect=inspect,
+    inspect=look_inside,
+    result=TextRun,
     preset="paper",
     changes={},
     contenders=tuple(

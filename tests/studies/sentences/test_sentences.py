@@ -8,18 +8,20 @@ from statistics import fmean
 import pytest
 import torch
 
-import mdlib.studies.sentences.__main__ as cli
+import mdlib.studies.sentences as package
 from mdlib import AttentionProblem
+from mdlib.__main__ import main
 from mdlib.data.text.bags import by_length, sentence_problem
 from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.sets import TextData
 from mdlib.data.text.vectors import WordVectors, word_vectors
 from mdlib.files.fetch import UnavailableError
-from mdlib.studies.sentences import experiment, recorded
-from mdlib.studies.sentences.baseline import mean_word, search_penalty
-from mdlib.studies.sentences.experiment import Plan, draw
+from mdlib.runs.schema import read
+from mdlib.studies.sentences import QUICK, Findings, Plan, recorded, studies
+from mdlib.studies.sentences.inspection import BASELINE, as_problem
 from mdlib.studies.sentences.margins import small_problems, standing
-from mdlib.studies.sentences.training import correct, search, train
+from mdlib.studies.sentences.run import correct, mean_word, train
+from mdlib.studies.sentences.studies import draw, tune
 from mdlib.studies.sentences.words import hide, one_word, other_tokens
 
 
@@ -57,18 +59,6 @@ def test_training_lowers_the_loss_in_either_precision(problem, p, lr):
         assert data.risk(*model) < 0.999 * math.log(2)
 
 
-def test_the_search_tries_all_and_sorts_by_the_validation_loss(problem):
-    found = search([problem], problem, 2, rates=(1e-4, 0.3), steps=(5, 30))
-    assert {(setting.lr, setting.steps) for setting in found} == {
-        (lr, steps) for lr in (1e-4, 0.3) for steps in (5, 30)
-    }
-    losses = [setting.loss for setting in found]
-    assert losses == sorted(losses)
-    best = found[0]
-    again = problem.risk(*train([problem], 2, best.lr, best.steps))
-    assert best.loss == pytest.approx(again.item())
-
-
 @pytest.mark.parametrize(("lr", "steps"), [(0.0, 5), (-1.0, 5), (0.1, 0)])
 def test_what_does_not_train_is_refused(problem, lr, steps):
     with pytest.raises(ValueError, match="lr must be positive and steps at least 1, got"):
@@ -86,8 +76,34 @@ def test_the_baseline_is_the_model_at_w_0_where_its_loss_has_no_slope(problem):
     assert (slopes @ problem.z / len(slopes)).abs().max() < 1e-3
 
 
-def test_a_weaker_penalty_fits_the_training_sentences_better(problem):
-    assert [p.C for p in search_penalty(problem, problem, (0.1, 1000.0, 10.0))] == [1000, 10, 0.1]
+# -- tuning -----------------------------------------------------------------------------------
+
+
+def test_tuning_tries_all_and_sorts_by_the_validation_loss(sentences, vectors):
+    data = text_data(sentences)
+    plan = replace(
+        QUICK,
+        phrases=len(data),
+        rates=((2.0, (1e-4, 0.3)),),
+        steps=(5, 30),
+        penalties=(0.1, 1000.0, 10.0),
+    )
+    validation = as_problem(data, vectors)
+    tuning = tune(plan, data, vectors, validation)
+    assert {(one.lr, one.steps) for one in tuning.by_p["2"]} == {
+        (lr, steps) for lr in (1e-4, 0.3) for steps in (5, 30)
+    }
+    for tried in (tuning.by_p["2"], tuning.baseline):
+        assert list(tried) == sorted(tried, key=lambda one: one.loss)
+    drawn = as_problem(draw(data, vectors, len(data), plan.tuning_seed), vectors)
+    best = tuning.by_p["2"][0]
+    again = validation.risk(*train([drawn], 2, best.lr, best.steps))
+    assert best.loss == pytest.approx(again.item(), rel=1e-5)
+    assert [one.C for one in tuning.baseline] == [1000, 10, 0.1]  # these are its own
+    model = mean_word(drawn, C=1000.0)
+    margins = validation.z @ model.v * validation.y
+    logistic = torch.nn.functional.softplus(-margins).mean().item()
+    assert tuning.baseline[0].loss == pytest.approx(logistic, rel=1e-5)
 
 
 # -- words ------------------------------------------------------------------------------------
@@ -151,7 +167,8 @@ def test_too_few_suitable_sentences_are_counted(vectors, sentences):
 def test_w_stands_nearest_to_the_race_svm_of_its_own_norm():
     problems, _ = AttentionProblem.random(n=6, T=8, d=10, seed=range(1, 6))
     found = standing(problems, 2.0, 3000, others=(1.5, 2.0, 3.0))
-    middle = {name: sorted(values)[2] for name, values in found.items()}
+    values = vars(found) | {f"cosine {p}": cosines for p, cosines in found.cosine.items()}
+    middle = {name: sorted(each)[2] for name, each in values.items() if name != "cosine"}
     assert middle["wrong"] == 0
     assert middle["attention"] > 0.99
     assert 3 * middle["race"] < min(middle["full"], middle["relaxed"])
@@ -168,32 +185,31 @@ def shipped(monkeypatch):
     """The data sets replaced by the sentences that ship with the project."""
     parts = text_data(load_pivot_words()).split(0.3)
     test, dev = parts[1][range(0, 60)], parts[1][range(60, len(parts[1]))]
-    monkeypatch.setattr(experiment, "load_imdb", lambda: (text_data(load_pivot_words()), None))
-    monkeypatch.setattr(experiment, "load_sst2", lambda exclude_shared: (parts[0], dev, test))
-    return replace(cli.QUICK, min_count=1, phrases=100, small_steps=500)
+    monkeypatch.setattr(studies, "load_imdb", lambda: (text_data(load_pivot_words()), None))
+    monkeypatch.setattr(studies, "load_sst2", lambda exclude_shared: (parts[0], dev, test))
+    return replace(QUICK, min_count=1, phrases=100, small_steps=500)
 
 
 def test_the_command_records_everything(shipped, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cli, "QUICK", shipped)
+    monkeypatch.setattr(package, "QUICK", shipped)
     path = tmp_path / "sentences.json"
-    assert cli.main(["--quick", "--record", str(path)]) == 0
-    result = json.loads(path.read_text(encoding="utf-8"))
-    assert set(result) == set(recorded())
+    assert main(["study", "sentences", "--quick", "--record", str(path)]) == 0
+    result = read(Findings, json.loads(path.read_text(encoding="utf-8")))
     assert capsys.readouterr().out == ""
-    assert result["provenance"]["command"].endswith(f"--quick --record {path}")
-    for name, values in result["accuracy"].items():
+    assert result.provenance.command.endswith(f"--quick --record {path}")
+    assert result.plan == shipped
+    for name, values in result.accuracy.items():
         assert len(values) == len(shipped.seeds), name
-    assert result["counts"]["test"] == 60
+    assert result.counts.test == 60
+    assert set(result.seconds) == set(recorded().seconds)
 
 
 def test_without_the_data_it_says_so(monkeypatch, capsys):
     def nowhere():
         raise UnavailableError("imdb/train.jsonl.gz: nowhere")
 
-    monkeypatch.setattr(experiment, "load_imdb", nowhere)
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["--quick"])
-    assert stopped.value.code == 2
+    monkeypatch.setattr(studies, "load_imdb", nowhere)
+    assert main(["study", "sentences", "--quick"]) == 2
     assert "imdb/train.jsonl.gz: nowhere" in capsys.readouterr().err
 
 
@@ -211,17 +227,15 @@ def test_draws_differ_by_seed_and_leave_out_what_is_unknown():
 
 def test_the_record_is_of_the_plan_and_agrees_with_itself():
     result = recorded()
-    assert result["plan"] == json.loads(json.dumps(Plan().__dict__))
-    assert not result["provenance"]["commit"].endswith("dirty")
-    accuracy = {name: 100 * fmean(values) for name, values in result["accuracy"].items()}
-    for p, difference in result["over baseline"].items():
-        gain = accuracy[p] - accuracy[experiment.BASELINE]
-        assert difference["points"] == pytest.approx(gain, abs=2e-3)
-    for p, settings in result["tuning"].items():
-        losses = [setting["loss"] for setting in settings]
-        assert losses == sorted(losses), p
-    for sentence in result["examples"]:
-        for p, weights in sentence["attention"].items():
+    assert result.plan == Plan()
+    assert not result.provenance.commit.endswith("dirty")
+    accuracy = {name: 100 * fmean(values) for name, values in result.accuracy.items()}
+    for p, difference in result.over_baseline.items():
+        assert difference.points == pytest.approx(accuracy[p] - accuracy[BASELINE], abs=2e-3)
+    for tried in (*result.tuning.by_p.values(), result.tuning.baseline):
+        assert list(tried) == sorted(tried, key=lambda one: one.loss)
+    for sentence in result.examples:
+        for p, weights in sentence.attention.items():
             assert sum(weights) == pytest.approx(1, abs=1e-3), p
 
 

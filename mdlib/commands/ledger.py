@@ -1,26 +1,33 @@
-"""Print the ledger, or record it: ``python -m mdlib.claims --preset paper --record PATH``."""
+"""``python -m mdlib ledger``: measure the claims of the book, print each as it is done."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from mdlib.claims import Ledger
 from mdlib.claims.form import PRESETS
 from mdlib.claims.ledger import claims_of
+from mdlib.commands import parser_of
+from mdlib.commands.study import check_record
 from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure claims, print each as it is done, and return 1 if one does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m mdlib.claims", description=__doc__)
+def add_to(verbs: Any) -> None:
+    """Add the verb to the command line."""
+    parser = parser_of(verbs, "ledger", "measure the claims of the book")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--chapter", type=int, help="only the claims of this chapter")
     parser.add_argument("--record", type=Path, help="write the rows and where they come from here")
-    options = parser.parse_args(arguments)
+    parser.set_defaults(command=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Measure the claims; return 1 if one does not hold."""
+    check_record(options.record)
     started, rows, seconds = time.time(), Ledger(), {}
     for entered in claims_of(options.chapter):
         if options.record and entered.reads:  # what is recorded already is not recorded again
@@ -31,17 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{found}\n({seconds[entered.key]} s of processor time)\n", flush=True)
         rows.extend(found)
     if options.record:
-        command = "python -m mdlib.claims " + " ".join(arguments or sys.argv[1:])
         packages = ("torch", "numpy", "numba", "scipy", "cvxpy")
         rows.provenance = {
             "preset": options.preset,
-            **provenance.collect(command, started, *packages),
+            **provenance.collect(options.typed, started, *packages),
             "seconds": seconds,
         }
         with whole_file(options.record) as file:
             file.write(rows.to_json().encode())
     return 1 if rows.failing else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,12 @@
-"""l_p-JointGD on sentences of many lengths, and the choice of its step size and number of steps."""
+"""One run: l_p-JointGD on sentences of many lengths, or the baseline that it starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -20,14 +20,6 @@ class Model(NamedTuple):
 
     W: Tensor
     v: Tensor
-
-
-class Setting(NamedTuple):
-    """How long to train and in what steps, and the loss on validation sentences that chose it."""
-
-    lr: float
-    steps: int
-    loss: float
 
 
 def train(parts: Sequence[AttentionProblem], p: float, lr: float, steps: int) -> Model:
@@ -74,27 +66,22 @@ def train(parts: Sequence[AttentionProblem], p: float, lr: float, steps: int) ->
     return Model(W.detach(), v.detach())
 
 
-def search(
-    parts: Sequence[AttentionProblem],
-    validation: AttentionProblem,
-    p: float,
-    rates: Iterable[float],
-    steps: Iterable[int],
-) -> list[Setting]:
-    """Train with every step size and number of steps; return them, lowest validation loss first.
+def mean_word(train: AttentionProblem, C: float) -> Model:
+    """Fit the baseline: logistic regression on the mean word, all that the model sees at W = 0.
+
+    It has no intercept; C is the inverse of its penalty's weight.
 
     Examples
     --------
-    >>> problem, _ = AttentionProblem.random(n=6, T=8, d=10, seed=1)
-    >>> best, *_ = search([problem], problem, 2, rates=(1e-3, 0.3), steps=(50,))
-    >>> best.lr
-    0.3
+    >>> problem = AttentionProblem(torch.eye(2)[:, None].double(), [1, -1], torch.eye(2))
+    >>> W, v = mean_word(problem, C=1.0)
+    >>> bool(W.any()), (problem.predict(W, v) > 0).tolist()
+    (False, [True, False])
     """
-    settings = []
-    for lr, count in product(rates, steps):
-        loss = validation.risk(*train(parts, p, lr, count)).item()
-        settings.append(Setting(lr, count, loss))
-    return sorted(settings, key=lambda setting: setting.loss)
+    fitted = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
+    fitted.fit(train.z.numpy(), train.y.numpy())
+    d = train.z.shape[-1]
+    return Model(train.X.new_zeros(d, d), torch.as_tensor(fitted.coef_[0]).to(train.X))
 
 
 def correct(problem: AttentionProblem, model: Model) -> Tensor:

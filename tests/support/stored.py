@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from mdlib.data.text.sets import sets as module
+from mdlib.data.text import sets as module
 
 
 def texts(count, least, most, seed):
