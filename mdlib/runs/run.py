@@ -15,12 +15,11 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 import torch
 from torch import Tensor, nn
 
+from mdlib.data import Part
 from mdlib.runs.optimizers import OPTIMIZERS, OWN, OptimizerChoice, build_optimizer
 from mdlib.train.directory import Which, described
 from mdlib.train.examples import Examples
 from mdlib.train.options import Options
-
-Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ class TrainingRun(Options, OptimizerChoice, ABC):
             If the run was not trained in the directory.
         """
 
-    def save_reader(self, directory: str | os.PathLike[str]) -> None:  # noqa: B027
+    def save_reader(self, directory: str | os.PathLike[str]) -> None:
         """Keep with the run what its network reads with; images need nothing beside the weights."""
 
     @abstractmethod

@@ -20,14 +20,7 @@ FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.delenv("MDLIB_DATA", raising=False)
-    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("MDLIB_DATA", str(tmp_path / "own"))
     for name, content in CONTENTS.items():
         path = tmp_path / "own" / name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -100,7 +100,7 @@ def load_encoded(
     --------
     >>> tokenizer, parts = load_encoded("sst2", vocabulary=8_000)  # doctest: +SKIP
     >>> parts["validation"]  # doctest: +SKIP
-    SST-2 validation: 872 texts, 17965 tokens
+    SST-2 dev: 872 texts, 21773 tokens
     """
     if name not in SETS:
         raise ValueError(f"data must be {' or '.join(SETS)}, got {name!r}")
@@ -126,8 +126,7 @@ def load_encoded(
         return Encoded(texts[part].name, tuple(ids), texts[part].labels)
 
     return tokenizer, {
-        part: kept(f"{folder}/{part}.npz", _read, lambda part=part: encode(part), _write)
-        for part in parts
+        part: kept(f"{folder}/{part}.npz", _read, partial(encode, part), _write) for part in parts
     }
 
 
@@ -146,8 +145,8 @@ class _Texts:
 
     @cached_property
     def _split(self) -> tuple[TextData, TextData]:
-        train, *validation, _ = self._loaded
-        return (train, *validation) if validation else train.split(_HELD_OUT)
+        train, validation, *test = self._loaded
+        return (train, validation) if test else train.split(_HELD_OUT)
 
 
 def _read(path: Path) -> Encoded:
