@@ -11,6 +11,8 @@ from mdlib.data.text.labelled import TextData
 def test_rows_are_taken_with_all_that_belongs_to_them(rows):
     also = torch.tensor([True, False, False, True])
     data = TextData("four", tuple("abcd"), torch.tensor([0, 1, 0, 1]), 3, {"test": also})
+    mask = torch.tensor([i in rows for i in range(4)])
+    assert data[mask].texts == tuple("abcd"[i] for i in sorted(set(rows)))
     for taken in (data[rows], data[torch.tensor(rows, dtype=torch.int64)]):
         assert taken.texts == tuple("abcd"[i] for i in rows)
         assert taken.labels.tolist() == [i % 2 for i in rows]

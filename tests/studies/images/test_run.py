@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mdlib import LpPotential, MirrorDescent
-from mdlib.data.images.image_data import ImageData
+from mdlib.data.images import ImageData
 from mdlib.data.images.sets import load_digit_images
 from mdlib.measure.pruning import prune, stored_size
 from mdlib.measure.weights import describe_weights
