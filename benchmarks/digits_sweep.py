@@ -1,6 +1,6 @@
 """A sweep of twenty runs on the digits, two at a time: the wall time, and that of a run.
 
-The runs are those of ``python -m mdlib sweep --task vision`` with four exponents and five seeds,
+The runs are those of ``python -m mdlib run images`` with four exponents and five seeds,
 twenty epochs each.
 """
 
@@ -9,10 +9,8 @@ import tempfile
 import time
 from functools import partial
 
-from mdlib.runs import train
+from mdlib.runs import grid, sweep, train
 from mdlib.runs.cost import duration
-from mdlib.runs.grid import grid
-from mdlib.runs.sweep import sweep
 from mdlib.studies.images import VisionRun
 
 WORKERS = 2

@@ -1,6 +1,6 @@
 """Claims of chapter 15: mirror descent against Adam on vision transformers, and sparse weights.
 
-The runs take hours. They were made once, by ``python -m mdlib.studies.images mnist`` and
+The runs take hours. They were made once, by ``python -m mdlib study images mnist`` and
 ``cifar``, and the claims read the records; a point is a per cent. Each compares two contenders seed
 by seed.
 """

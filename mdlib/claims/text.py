@@ -1,6 +1,6 @@
 """Claims of chapters 13 and 14: what mirror descent does to transformers that read reviews.
 
-The runs take hours. They were made once, by ``python -m mdlib.studies.text reviews`` and
+The runs take hours. They were made once, by ``python -m mdlib study text reviews`` and
 ``learned``, and the claims read the records; a point is a per cent. Each compares two contenders
 seed by seed.
 """

@@ -1,6 +1,6 @@
 """Runs: any run, many of them, what they cost, studies that tune all contenders alike, records."""
 
-from mdlib.runs.cost import cost, costs, operations
+from mdlib.runs.cost import operations
 from mdlib.runs.grid import choose_rates, grid, table
 from mdlib.runs.record import Provenance, Record
 from mdlib.runs.results import Epoch, FinalScores, Scores, TrainedRun, learning_curve
@@ -24,8 +24,6 @@ __all__ = [
     "accuracy_table",
     "choose_rates",
     "conduct",
-    "cost",
-    "costs",
     "grid",
     "learning_curve",
     "operations",

@@ -1,4 +1,4 @@
-"""Many calls at once: in processes of this machine through joblib, or on a Dask cluster.
+"""Many calls at once: in processes of this machine through loky, or on a Dask cluster.
 
 Both yield each result as it comes. A worker that is lost, killed for its memory or with its whole
 machine, costs what it was computing: that call is made again elsewhere, so a call should find what
@@ -17,9 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from typing import Any
 
-from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from loky import ProcessPoolExecutor, cpu_count
+from loky.process_executor import BrokenProcessPool
 
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"

@@ -123,10 +123,9 @@ class Record(Generic[R]):
 
     def curves(self, label: str, name: str) -> Tensor:
         """Return a column of the learning curves, (seeds, epochs); nan where a run had stopped."""
-        curves = [
-            torch.tensor([_follow(line, (name,)) for line in _follow(run, ("curve",))]).double()
-            for run in self.runs(label)
-        ]
+        lines = [_follow(run, ("curve",)) for run in self.runs(label)]
+        rows = [[_follow(line, (name,)) for line in curve] for curve in lines]
+        curves = [torch.tensor(row, dtype=torch.float64) for row in rows]
         return pad_sequence(curves, batch_first=True, padding_value=math.nan)
 
     def difference(self, a: str, b: str, of: Callable[[R], Any] | str, *path: _Key) -> Difference:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from mdlib.train.directory import RunDirectory
 from mdlib.train.examples import Examples
 from mdlib.train.loop import Loop
-from mdlib.train.objective import Loss
+from mdlib.train.objective import Loss, example_losses
 from mdlib.train.options import Options, check_integer, is_number
 from mdlib.train.precision import Precision, choose_precision
 from mdlib.train.processes import join
@@ -132,15 +132,15 @@ def fit(
         train,
         optimizer,
         validation,
-        loss,
+        loss or example_losses,
         options,
-        processes=processes,
-        precision=exact,
-        bucket=bucket,
-        log_every=log_every,
-        checkpoint_steps=checkpoint_steps,
-        checkpoint_minutes=checkpoint_minutes,
-        progress=progress,
+        processes,
+        exact,
+        bucket,
+        log_every,
+        checkpoint_steps,
+        checkpoint_minutes,
+        progress,
     )
     if directory is None or isinstance(directory, RunDirectory):
         return loop.run(directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from mdlib.train.batches import epoch_batches
 from mdlib.train.directory import RunDirectory
 from mdlib.train.evaluation import at_least_single, evaluate, to_device
 from mdlib.train.examples import Examples
-from mdlib.train.objective import Loss, correct, example_losses
+from mdlib.train.objective import Loss, correct
 from mdlib.train.options import Options
 from mdlib.train.precision import Precision, autocast
 from mdlib.train.processes import Processes
@@ -27,38 +28,31 @@ from mdlib.train.settings import check_whereabouts, whereabouts
 from mdlib.train.snapshot import put_back, take
 
 
+@dataclass
 class Loop:
     """A training under way. What changes is the model, the optimizer, torch's generator, the place.
 
-    The parameters are those of `mdlib.train.fit`, checked and chosen.
+    The attributes are the parameters of `mdlib.train.fit`, checked and chosen.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        train: Examples,
-        optimizer: Optimizer,
-        validation: Examples | None,
-        loss: Loss | None,
-        options: Options,
-        *,
-        processes: Processes,
-        precision: Precision,
-        bucket: int,
-        log_every: int,
-        checkpoint_steps: int | None,
-        checkpoint_minutes: float | None,
-        progress: bool | None,
-    ) -> None:
-        self.model, self.wrapped, self.optimizer = model, model, optimizer
-        self.train, self.validation = train, validation
-        self.loss, self.options, self.precision = loss or example_losses, options, precision
-        self.processes, self.bucket, self.log_every = processes, bucket, log_every
-        self.checkpoint_steps, self.checkpoint_minutes = checkpoint_steps, checkpoint_minutes
-        self.progress = progress
-        self.rates = [float(group["lr"]) for group in optimizer.param_groups]
-        self.batches = math.ceil(len(train.lengths) / options.batch_size)
-        self.place = Place()
+    model: nn.Module
+    train: Examples
+    optimizer: Optimizer
+    validation: Examples | None
+    loss: Loss
+    options: Options
+    processes: Processes
+    precision: Precision
+    bucket: int
+    log_every: int
+    checkpoint_steps: int | None
+    checkpoint_minutes: float | None
+    progress: bool | None
+
+    def __post_init__(self) -> None:
+        self.wrapped, self.place = self.model, Place()
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.batches = math.ceil(len(self.train.lengths) / self.options.batch_size)
         self.lines: list[dict[str, Any]] = []
         self.pending: list[tuple[Tensor, int]] = []  # sums still on the device, examples
         self.saved_step: int | None = None

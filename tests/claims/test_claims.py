@@ -25,9 +25,9 @@ from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
 from mdlib.geometry.potentials import Potential
-from mdlib.measure import ATTENTION_WEIGHTS, EDGES, Magnitudes, Pruned
+from mdlib.measure import Pruned
 from mdlib.path.attention import attention_path
-from mdlib.runs import Epoch, FinalScores, Record, Scores
+from mdlib.runs import Record
 from mdlib.studies import sentences
 from mdlib.studies.images import ImageRun
 from mdlib.studies.sentences.inspection import Gain
@@ -36,6 +36,7 @@ from mdlib.studies.text.erasure import Erased, Erasure
 from mdlib.studies.text.favorites import Favorites, MarkedWords
 from mdlib.studies.text.pivots import BySentence, MarkedWord, PivotGroup, Pivots, WordAttention
 from mdlib.studies.text.published import PIVOT_SCORE, TEST_ACCURACY
+from tests.support.results import epoch, final, trained
 
 RECORDED = sentences.recorded()
 
@@ -228,30 +229,17 @@ FEW = range(1, 6)
 SHORT = {1.75: 1500, 2: 2000}
 
 
-def scores(accuracy):
-    return Scores(loss=0.5, accuracy=accuracy)
-
-
-def trained(seed, height):
-    """A run in which one height decides everything that is measured in any network."""
-    counts = (height, *[0.0] * (len(EDGES) - 3), 1 - height)
-    magnitudes = Magnitudes(counts=counts, small=height, zero=0.0, hoyer=height)
-    return {
-        "seed": seed,
-        "curve": (Epoch(1, 1, 0.5, 1.0, 0.5, height),),
-        "test": FinalScores(last=scores(height), best=scores(height)),
-        "weights": dict.fromkeys(ATTENTION_WEIGHTS, magnitudes),
-    }
-
-
 def text_run(seed, level):
     height = level + 0.001 * seed
     place = {"share": height, "score": height, "rank": 1 - height, "first": height}
     word = MarkedWord(**place, chance=WordAttention(**place))
     group = PivotGroup(**vars(word), pairs=height, accuracy=height, positive=word, negative=word)
     falls = {"most attended": height, "random": 0.1}
-    return TextRun(
-        **trained(seed, height),
+    return trained(
+        seed,
+        height,
+        TextRun,
+        curve=(epoch(height=1.0),),
         pivots=Pivots({"template": group, "written": group}, BySentence((height,))),
         favorites=Favorites((), 1.0, 1.0, MarkedWords(9, height, 0.1, 0.1, height)),
         erasure=Erasure(
@@ -336,8 +324,8 @@ IMAGES = {"p = 1.1": 0.5, "p = 1.1, momentum": 0.5, "Adam": 0.3}
 def image_run(seed, level, accuracy=0.8):
     height = level + 0.001 * seed
     curve = [Pruned(f, loss=0.5, accuracy=0.8 - f * (1 - level), bytes=100) for f in (0, 1)]
-    run = trained(seed, height) | {"test": FinalScores(scores(height), scores(accuracy))}
-    return ImageRun(**run, pruning={"model": curve, "matrix": curve})
+    scopes = {"model": curve, "matrix": curve}
+    return trained(seed, height, ImageRun, test=final(height, accuracy), pruning=scopes)
 
 
 def images_as_claimed(name):

@@ -12,7 +12,7 @@ import pytest
 from distributed import LocalCluster
 
 from tests.support.chores import Chore, do, fail, slow_train, starts, train
-from mdlib.runs.sweep import run_directory, sweep
+from mdlib.runs import run_directory, sweep
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 

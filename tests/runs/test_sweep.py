@@ -3,12 +3,15 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.chores import Chore, do, fail, starts, undo
-from mdlib.runs import sweep as module
-from mdlib.runs.sweep import perform, run_directory, sweep
+from mdlib.runs.run import describe_run
+from mdlib.runs.sweep import _perform
+from mdlib.train import RunDirectory
+from mdlib.files import provenance
+from mdlib.runs import run_directory, sweep
+from mdlib.studies.images import VisionRun
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
@@ -29,6 +36,11 @@ def chores(*hows):
 
 def ended(ends):
     return [end.status for end in ends]
+
+
+def perform(run, execute, folder):
+    """One run, in this process."""
+    return sweep([run], execute, folder, workers=1)[0]
 
 
 def counts(ends):
@@ -95,7 +107,7 @@ def test_a_killed_process_costs_only_its_run(tmp_path, monkeypatch):
 def sweep_elsewhere(folder, how, **options):
     """Two chores in a process of their own, as the command line starts it."""
     code = (
-        "from chores import Chore, do\n"
+        "from tests.support.chores import Chore, do\n"
         "from mdlib.runs.sweep import sweep\n"
         f"sweep([Chore(0, {how!r}), Chore(1, {how!r})], do, {str(folder)!r}, workers=2)"
     )
@@ -180,7 +192,7 @@ def test_a_process_that_waits_for_another_says_so(tmp_path, capsys):
     perform(Chore(0, "raises"), do, tmp_path)
     assert capsys.readouterr().err == ""
     directory.mkdir()
-    other = FileLock(directory / ".turn")
+    other = FileLock(directory / ".lock")
     with ThreadPoolExecutor(1) as threads:
         with other:
             end = threads.submit(perform, Chore(0), do, tmp_path)
@@ -220,15 +232,64 @@ def test_threads_of_one_process_take_turns(tmp_path):
     assert most == [1] * 8
 
 
-def test_what_a_run_is_and_where_it_was_done_is_written_down(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/here/mdlib/__main__.py", "sweep", "--p", "1.1"])
-    (end,) = sweep([Chore(3)], do, tmp_path, workers=1)
+def test_what_a_run_is_and_where_it_was_done_is_written_down(tmp_path):
+    end = sweep([Chore(3)], do, tmp_path, workers=1, command="python -m mdlib run text")[0]
     described = json.loads((end.directory / "run.json").read_text())
     assert described == {"kind": "Chore", "number": 3, "how": "works"}
-    assert end.provenance["command"] == "python -m mdlib sweep --p 1.1"
+    assert end.provenance["command"] == "python -m mdlib run text"
     assert end.provenance["versions"]["numpy"] == np.__version__
     assert {"date", "wall_seconds", "host", "hardware", "commit"} < end.provenance.keys()
-    assert not list(tmp_path.glob("*/*.part"))
+    assert sorted(path.name for path in end.directory.iterdir()) == [
+        ".lock",
+        "outcome.json",
+        "run.json",
+        "starts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "processes", "command"),
+    [
+        ("mdlib.__main__", ["run", "text"], None, "python -m mdlib run text"),
+        ("a.b", ["--only", "p = 2"], None, "python -m a.b --only 'p = 2'"),
+        (None, ["x"], None, "python my/script.py x"),
+        ("mdlib.__main__", ["run"], "2", "torchrun --nproc-per-node 2 -m mdlib run"),
+        (None, [], "4", "torchrun --nproc-per-node 4 my/script.py"),
+    ],
+)
+def test_the_command_is_the_one_that_was_typed(module, arguments, processes, command, monkeypatch):
+    spec = None if module is None else SimpleNamespace(name=module)
+    monkeypatch.setitem(sys.modules, "__main__", SimpleNamespace(__spec__=spec))
+    monkeypatch.setattr(sys, "argv", ["my/script.py", *arguments])
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert provenance.command() == command
+
+
+def test_a_folder_of_an_older_version_is_read(tmp_path):
+    """Written at commit a5d0a4f, when fit had files of its own in a run's folder."""
+    run = VisionRun.preset(
+        "digits",
+        p=2,
+        lr=0.01,
+        patch=4,
+        layers=1,
+        width=8,
+        heads=2,
+        hidden=8,
+        epochs=2,
+        subset=60,
+        batch_size=20,
+    )
+    shutil.copytree(Path(__file__).parent / "old" / "run", run_directory(run, tmp_path))
+    end, test = (
+        sweep([run], fail, tmp_path, record=record, workers=1)[0] for record in ("outcome", "test")
+    )
+    assert (end.status, end.result["steps"], len(end.result["curve"])) == ("finished", 6, 2)
+    assert test.result["best"]["accuracy"] == pytest.approx(0.1014, abs=1e-4)
+    with RunDirectory(run_directory(run, tmp_path), describe_run(run)) as directory:
+        assert directory.read("run") == describe_run(run)
 
 
 @dataclass(frozen=True)
@@ -276,14 +337,21 @@ def test_a_damaged_outcome_is_named(tmp_path):
     (end,) = sweep([Chore(0)], do, tmp_path, workers=1)
     for content in ("", "{}", '{"status": "finished", "traceback": null}', "[]"):
         (end.directory / "outcome.json").write_text(content)
-        with pytest.raises(ValueError, match=r"outcome\.json is no outcome .* remove it"):
+        with pytest.raises(ValueError, match=r"outcome\.json is .*; remove it"):
             sweep([Chore(0)], do, tmp_path, workers=1)
 
 
-def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_begin", lambda run, path: None)
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="name a folder that all workers share"):
-        sweep([Chore(0)], do, tmp_path, workers=1)
+        _perform((Chore(0), tmp_path / "nowhere"), do, "outcome", None)
+
+
+@pytest.mark.parametrize("options", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}])
+def test_processes_that_train_together_have_no_workers(options, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="leave out workers and scheduler"):
+        sweep([Chore(0)], do, tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_here_and_a_cluster_exclude_each_other(tmp_path):

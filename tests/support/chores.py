@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -18,12 +19,12 @@ class Chore:
 
 def starts(directory):
     """One line for each time that the run was started: the process and how far it had come."""
-    path = directory / "starts"
+    path = Path(directory, "starts")
     return path.read_text().splitlines() if path.exists() else []
 
 
 def note_start(directory, found=""):
-    with (directory / "starts").open("a") as file:
+    with Path(directory, "starts").open("a") as file:
         file.write(f"{os.getpid()} {found}\n")
 
 
@@ -70,7 +71,7 @@ class Slow(small.Sequences):
 
 def train(run, directory, seconds=0.0):
     """A real training that saves at every step; its last weights and its metrics."""
-    found = (directory / "checkpoint.pt").exists()
+    found = Path(directory, "checkpoint.pt").exists()
     note_start(directory, "goes on" if found else "begins")
     data = Slow(small.sentences(61, seed=run.number), seconds)
     trained, model = small.train(directory, data=data, seed=run.number, checkpoint_steps=1)

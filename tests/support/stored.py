@@ -78,8 +78,14 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def stored(tmp_path, cache, monkeypatch):
+def stored(tmp_path, monkeypatch):
     """Let MDLIB_DATA hold the small data sets; return the folder, whose cache/ is the user's."""
+    store(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def store(folder, monkeypatch):
+    """Publish the small data sets from data/ in the folder, with a cache/ beside it."""
     train, test = texts(100, 5, 40, seed=0), texts(30, 5, 40, seed=1)
     dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
     contents = {
@@ -89,5 +95,5 @@ def stored(tmp_path, cache, monkeypatch):
         "sst2/dev.tsv.gz": phrases(dev),
         "sst2/test.tsv.gz": phrases(sentences),
     }
-    publish(contents, monkeypatch, tmp_path / "data")
-    return tmp_path
+    publish(contents, monkeypatch, folder / "data")
+    monkeypatch.setattr("mdlib.files.store.cache_folder", lambda: folder / "cache")

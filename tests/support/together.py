@@ -1,4 +1,4 @@
-"""What each of the processes does that torchrun starts: ``torchrun -m tests.support.together FOLDER``."""
+"""What each process does of ``torchrun -m tests.support.together FOLDER``."""
 
 import contextlib
 import os

@@ -357,7 +357,7 @@ def test_another_arithmetic_is_refused_and_named(name, value, tmp_path):
 def test_an_open_directory_is_taken_and_what_it_was_opened_with_stands(tmp_path):
     asked = {"kind": "by hand", "number": 3}
     with RunDirectory(tmp_path, asked) as directory:
-        run, model = small.train(directory)
+        run, _ = small.train(directory)
     assert json.loads((tmp_path / "run.json").read_text()) == asked
     assert not (tmp_path / "outcome.json").exists()  # whoever opened it says how it ended
     with RunDirectory(tmp_path, asked) as directory:

@@ -19,7 +19,14 @@ def folder(tmp_path_factory):
     """What two gloo processes under torchrun left; see together.py."""
     folder = tmp_path_factory.mktemp("together")
     launch = "-m torch.distributed.run --nnodes 1 --nproc-per-node 2 --rdzv-backend c10d"
-    command = [*launch.split(), "--rdzv-endpoint", "localhost:0", "-m", "tests.support.together", folder]
+    command = [
+        *launch.split(),
+        "--rdzv-endpoint",
+        "localhost:0",
+        "-m",
+        "tests.support.together",
+        folder,
+    ]
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""},
@@ -77,4 +84,4 @@ def test_every_process_ends_with_the_same(folder):
 
 def test_the_number_of_processes_is_recorded(folder):
     with pytest.raises(ValueError, match="processes was 2, now 1"):
-        small.train(folder / "mean", small.classifier(dropout=0.0))
+        small.train(folder / "mean", small.classifier(dropout=0.0), reduction="mean")

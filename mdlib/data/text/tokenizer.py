@@ -85,7 +85,7 @@ class Tokenizer:
         given = [*SPECIAL, *alphabet, *(f"##{character}" for character in alphabet)]
         if size < len(given):
             raise ValueError(
-                f"size must be at least {len(given)} for these texts "
+                f"the vocabulary's size must be at least {len(given)} for these texts "
                 f"({len(SPECIAL)} special tokens and {len(alphabet)} characters, twice), got {size}"
             )
         trained = _pipeline(given)

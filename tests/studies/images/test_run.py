@@ -1,33 +1,25 @@
 """A run on images is what it says; it trains, stops and is scored as runs on text are."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from mdlib import LpPotential, MirrorDescent
 from mdlib.data.images import ImageData
 from mdlib.data.images.sets import load_digit_images
 from mdlib.measure.pruning import prune, stored_size
 from mdlib.measure.weights import describe_weights
-from mdlib.runs.cost import cost, operations
-from mdlib.runs.sweep import run_directory, sweep
-from mdlib.studies.images import (
-    LEARNING_RATES,
-    PRESETS,
-    VisionRun,
-    build_model,
-    inspect,
-    load_model,
-    score_on_test,
-    train,
-)
+from mdlib.runs import operations, run_directory, score_on_test, sweep, train
+from mdlib.runs.cost import cost
+from mdlib.runs.run import field_types
+from mdlib.runs.schema import plain, read
+from mdlib.studies.images import VisionRun, build_model
 from mdlib.studies.images import run as module
+from mdlib.studies.images.inspection import Inside, look_inside
 from mdlib.studies.images.pictures import Pictures
 from mdlib.studies.images.run import load_parts
 from mdlib.train import evaluate
@@ -145,7 +137,7 @@ def test_a_run_learns_digits_and_is_scored_on_the_test_part(tmp_path):
     scores = score_on_test(SMALL, tmp_path)
     _, _, test = load_digit_images()
     for which in ("best", "last"):
-        model = load_model(SMALL, tmp_path, which)
+        model = SMALL.load_trained(tmp_path, which)
         assert not model.training
         assert scores[which] == evaluate(model, Pictures(test), batch_size=20)
     assert train(SMALL, tmp_path) == result
@@ -198,28 +190,28 @@ def test_a_look_inside_tells_weights_and_what_pruning_leaves(tmp_path, monkeypat
     monkeypatch.setitem(module._SETS, "digits", (lambda: parts, 1, 8))
     run = replace(SMALL, epochs=2, subset=200)
     assert train(run, tmp_path)["best"]["epoch"] == 1
-    found, model = inspect(run, tmp_path), load_model(run, tmp_path, "last")
-    assert found["weights"] == {name: asdict(one) for name, one in describe_weights(model).items()}
+    found, model = look_inside(run, tmp_path), run.load_trained(tmp_path, "last")
+    assert read(Inside, json.loads(json.dumps(plain(found)))) == found
+    assert found.weights == describe_weights(model)
     last = score_on_test(run, tmp_path)["last"]
-    for scope, curve in found["pruning"].items():
-        assert {name: curve[0][name] for name in last} == last
-        assert curve[5]["bytes"] == stored_size(prune(model, curve[5]["fraction"], scope))
+    for scope, curve in found.pruning.items():
+        assert {name: getattr(curve[0], name) for name in last} == last
+        assert curve[5].bytes == stored_size(prune(model, curve[5].fraction, scope))
 
 
 # ---- what it costs ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_operations_are_those_that_torch_counts(layers):
+def test_operations_are_those_of_the_formula(layers):
+    """In words in tests/runs/test_cost.py; here with the patches and the readout of classes."""
     run = replace(SMALL, layers=layers)
-    model, parts = run.load(("validation",))
-    lengths = run.tokens(parts["validation"])[:7]
-    model.eval()
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(7, 1, 8, 8))
-    assert (
-        operations(run, lengths, [torch.arange(3), torch.arange(3, 7)]) == counter.get_total_flops()
-    )
+    w, h, T = run.width, run.hidden, (8 // 4) ** 2 + 1
+    query = 4 * w * w + 4 * w * T + 4 * w * h
+    blocks = layers * T * 4 * w * w + ((layers - 1) * T + 1) * query
+    one = blocks + 2 * w * ((T - 1) * 4**2 + 10)
+    lengths = torch.full((7,), T)
+    assert operations(run, lengths, [torch.arange(3), torch.arange(3, 7)]) == 7 * one
 
 
 def test_the_counts_are_those_of_the_run(tmp_path):
@@ -246,9 +238,9 @@ def test_the_paper_is_what_it_says():
     assert len(optimizer.param_groups[0]["params"]) == len(list(model.parameters()))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", VisionRun.presets)
 def test_every_preset_knows_its_learning_rates(preset):
-    for (optimizer, p), lr in LEARNING_RATES[preset].items():
+    for (optimizer, p), lr in VisionRun.learning_rates[preset].items():
         needs = {"l1": {"penalty": 1e-4}, "adamw": {"weight_decay": 0.01}}.get(optimizer, {})
         assert VisionRun.preset(preset, optimizer=optimizer, p=p, **needs).lr == lr
     with pytest.raises(ValueError, match=f"{preset} has no learning rate for md with p=1.7"):
@@ -256,7 +248,7 @@ def test_every_preset_knows_its_learning_rates(preset):
 
 
 def test_versions_of_cifar10_are_different_runs():
-    names = [data for data in VisionRun.data_sets if data.startswith("cifar10")]
+    names = [data for data in field_types(VisionRun)["data"][1] if data.startswith("cifar10")]
     assert len(names) == 3
     runs = [VisionRun.preset("paper", p=1.1, data=name) for name in names]
     assert len({run_directory(run, "runs") for run in runs}) == 3

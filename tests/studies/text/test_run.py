@@ -9,19 +9,9 @@ import torch
 import mdlib
 from mdlib.data.text.encoded import load_encoded
 from mdlib.optim.proximal import ProximalSGD
-from mdlib.runs.sweep import run_directory
-from mdlib.studies.text import (
-    LEARNING_RATES,
-    OPTIMIZERS,
-    PRESETS,
-    SentimentRun,
-    build_model,
-    build_optimizer,
-    load_model,
-    score_on_test,
-    train,
-)
-from mdlib.studies.text.training import sequences, training_part
+from mdlib.runs import run_directory, score_on_test, train
+from mdlib.runs.optimizers import OPTIMIZERS, build_optimizer
+from mdlib.studies.text import SentimentRun, build_model
 from mdlib.train import evaluate
 
 SMALL = SentimentRun(
@@ -44,20 +34,22 @@ def test_the_test_is_of_the_best_weights_and_of_the_last(stored):
     scores = score_on_test(SMALL, stored / "run")
     _, parts = load_encoded("sst2", 200, ["test"])
     for which in ("best", "last"):
-        model, tokenizer = load_model(SMALL, stored / "run", which)
+        model = SMALL.load_trained(stored / "run", which)
+        tokenizer = SMALL.tokenizer(stored / "run")
         assert not model.training
         assert len(tokenizer) == model.tokens.num_embeddings
-        assert scores[which] == evaluate(model, sequences(SMALL, parts["test"]), batch_size=10)
+        texts = SMALL.sequences(parts["test"], "test")
+        assert scores[which] == evaluate(model, texts, batch_size=10)
     assert scores["best"]["accuracy"] > 0.8
 
 
 def test_a_trained_model_is_read_without_its_data(stored, monkeypatch):
     train(SMALL, stored / "run")
     tokenizer, parts = load_encoded("sst2", 200, ["validation"])
-    inputs, _ = sequences(SMALL, parts["validation"]).collate(torch.arange(20))
-    before = load_model(SMALL, stored / "run")[0](*inputs)
+    inputs, _ = SMALL.sequences(parts["validation"], "validation").collate(torch.arange(20))
+    before = SMALL.load_trained(stored / "run")(*inputs)
     hide_data(stored, monkeypatch)
-    model, reader = load_model(SMALL, stored / "run")
+    model, reader = SMALL.load_trained(stored / "run"), SMALL.tokenizer(stored / "run")
     assert torch.equal(model(*inputs), before)
     assert reader.tokens(range(len(reader))) == tokenizer.tokens(range(len(tokenizer)))
 
@@ -71,13 +63,13 @@ def test_a_run_that_never_ended_can_be_read_too(stored, monkeypatch):
     with pytest.raises(FloatingPointError):
         train(replace(SMALL, optimizer="sgd", lr=1e30), stored / "run")
     hide_data(stored, monkeypatch)
-    load_model(SMALL, stored / "run", "last")
+    SMALL.load_trained(stored / "run", "last")
 
 
 def test_a_run_without_a_tokenizer_is_read_with_that_of_its_data(stored):
     train(SMALL, stored / "run")
     (stored / "run" / "tokenizer.json").unlink()
-    model, tokenizer = load_model(SMALL, stored / "run")
+    model, tokenizer = SMALL.load_trained(stored / "run"), SMALL.tokenizer(stored / "run")
     assert len(tokenizer) == model.tokens.num_embeddings
 
 
@@ -114,19 +106,19 @@ def test_a_subset_is_the_same_for_every_seed_and_texts_are_cut(stored):
     _, parts = load_encoded("sst2", 200)
     run = replace(SMALL, subset=30, max_length=4)
     one, other = (
-        training_part(run, parts["train"]),
-        training_part(replace(run, seed=1), parts["train"]),
+        run.sequences(parts["train"], "train"),
+        replace(run, seed=1).sequences(parts["train"], "train"),
     )
     assert len(one) == 30
     assert one.fingerprint == other.fingerprint
     assert one.lengths.max() == 4
-    everything = training_part(replace(SMALL, max_length=4), parts["train"])
+    everything = replace(SMALL, max_length=4).sequences(parts["train"], "train")
     pairs = {
         (*ids.tolist(), int(y)) for ids, y in zip(everything.ids, everything.labels, strict=True)
     }
     assert {(*i.tolist(), int(y)) for i, y in zip(one.ids, one.labels, strict=True)} <= pairs
     with pytest.raises(ValueError, match="subset=121 is more than the 120 examples"):
-        training_part(replace(SMALL, subset=121), parts["train"])
+        replace(SMALL, subset=121).sequences(parts["train"], "train")
 
 
 def test_every_optimizer_gets_its_options():
@@ -175,9 +167,9 @@ def test_recorded_runs_keep_their_names(run, name):
     assert run_directory(run, "runs").name == name
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", SentimentRun.presets)
 def test_every_preset_knows_its_learning_rates(preset):
-    for (optimizer, p), lr in LEARNING_RATES[preset].items():
+    for (optimizer, p), lr in SentimentRun.learning_rates[preset].items():
         needs = {"l1": {"penalty": 1e-4}, "adamw": {"weight_decay": 0.01}}.get(optimizer, {})
         run = SentimentRun.preset(preset, optimizer=optimizer, p=p, **needs)
         assert run.lr == lr
