@@ -26,6 +26,8 @@ from mdlib.train.options import Options
 class TrainingRun(Options, OptimizerChoice, ABC):
     """Everything that determines one run; what it reads and trains, a subclass knows.
 
+    Beside its own attributes it has those of `OptimizerChoice` and of `mdlib.train.Options`.
+
     Attributes
     ----------
     data : str
@@ -42,8 +44,6 @@ class TrainingRun(Options, OptimizerChoice, ABC):
         Rate.
     subset : int or None
         Train on so many examples only, drawn at random, always the same ones.
-
-    The others are those of `OptimizerChoice` and of `mdlib.train.Options`.
 
     Raises
     ------
