@@ -15,7 +15,7 @@ from itertools import cycle
 from pathlib import Path
 
 from mdlib.data.text.pivot import PivotSentence
-from mdlib.files.store import write_whole
+from mdlib.files.atomic import write_whole
 
 SOURCE = Path(__file__).with_suffix(".toml")
 TARGET = Path(__file__).parents[2] / "mdlib" / "data" / "text" / "pivot.jsonl"

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-from mdlib.files.atomic import whole_file
+from mdlib.files.atomic import write_whole
 from mdlib.files.fetch import UnavailableError
 
 T = TypeVar("T")
@@ -130,22 +130,6 @@ def read_files(files: Mapping[str, str], build: Build | None) -> dict[str, bytes
         )
         found |= built
     return {name: found[name] for name in files}
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file and the folders above it, the file whole or not at all.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "a.txt"), b"whole")
-    ...     [path.name for path in Path(folder).iterdir()]
-    ['a.txt']
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(content)
 
 
 def _own(files: Mapping[str, str]) -> dict[str, bytes]:

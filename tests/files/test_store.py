@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mdlib.files.atomic import write_whole
 from mdlib.files.fetch import UnavailableError
-from mdlib.files.store import kept, key, read_files, write_whole
+from mdlib.files.store import kept, key, read_files
 
 CONTENTS = {"set/a.txt.gz": b"first\n" * 1000, "set/b.txt.gz": b"second"}
 FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
@@ -234,27 +235,6 @@ def test_a_key_tells_values_and_bytes_apart_and_not_their_order():
     assert key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
     keys = [key({}), key({"a": 1}), key({"a": 1.5}), key({"a": 1}, b"x"), key({"a": 1}, b"y")]
     assert len(set(keys)) == len(keys)
-
-
-# ---- written whole ------------------------------------------------------------------------------
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_whole(path, b"old")
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    for step in ("os.fsync", "pathlib.Path.replace"):
-        with monkeypatch.context() as patched:
-            patched.setattr(step, interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                write_whole(path, b"new")
-        assert path.read_bytes() == b"old"
-    write_whole(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_importing_the_library_says_nothing_in_a_notebook():

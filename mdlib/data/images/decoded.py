@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from mdlib.files.store import kept, key, write_whole
+from mdlib.files.atomic import write_whole
+from mdlib.files.store import kept, key
 
 
 def decode_images(

@@ -23,7 +23,8 @@ from mdlib.data.labelled import Labelled, Part
 from mdlib.data.text.labelled import TextData
 from mdlib.data.text.sets import SETS, Name, TextSet
 from mdlib.data.text.tokenizer import Tokenizer
-from mdlib.files.store import kept, key, write_whole
+from mdlib.files.atomic import write_whole
+from mdlib.files.store import kept, key
 
 _HELD_OUT = 0.1  # of the texts to train on, where a set has no validation part of its own
 
