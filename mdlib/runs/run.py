@@ -15,12 +15,11 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 import torch
 from torch import Tensor, nn
 
+from mdlib.data import Part
 from mdlib.runs.optimizers import OPTIMIZERS, OWN, OptimizerChoice, build_optimizer
 from mdlib.train.directory import Which, described
 from mdlib.train.examples import Examples
 from mdlib.train.options import Options
-
-Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
