@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mdlib.claims.images import SETS
 from mdlib.claims.studies import FORMS, POINTS, Read
-from mdlib.figures.plots import Shown, table
+from mdlib.figures import Shown, table
 from mdlib.measure.paired import Difference
 from mdlib.runs.record import percent, recorded
 from mdlib.studies.images import published as images

@@ -12,7 +12,7 @@ from itertools import groupby
 from textwrap import indent
 from typing import Any
 
-from mdlib.figures.plots import Shown, table
+from mdlib.figures import Shown, table
 from mdlib.svm import InfeasibleError, NotSolvedError
 
 PRESETS = ("quick", "paper")

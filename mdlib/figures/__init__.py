@@ -1,6 +1,7 @@
 """Figures, tables and colored words, as the pages of the book show them."""
 
-from mdlib.figures.plots import GRAY, INK, PAPER, STYLE, Shown, color, look, show, slider, table
+from mdlib.figures.page import GRAY, INK, PAPER, Shown, spread, table
+from mdlib.figures.plots import STYLE, color, look, show, slider
 from mdlib.figures.words import colored_words
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "look",
     "show",
     "slider",
+    "spread",
     "table",
 ]

@@ -1,8 +1,10 @@
-"""One look for every figure: colors, style, and `show`, which puts a figure on the page.
+"""Figures in one look: colors, style, and `show` and `slider`, which put them on the page.
 
 A figure goes on the page as an HTML image with its own alternative text, because notebooks drop
 the alt text of plain images, and with its numbers behind a fold: readers can copy them, and a test
 that re-runs the notebook compares them where it cannot compare pixels.
+
+matplotlib is imported once a color or a picture is asked for: a table goes without.
 """
 
 from __future__ import annotations
@@ -12,22 +14,17 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from PIL import Image
+from mdlib.figures.page import GRAY, INK, PAPER, Shown, columns_as_html, framed
 
-PAPER = "#fdfcf9"
-INK = "#22201c"
-GRAY = "#6f6a62"
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
 
-_SCALE = LinearSegmentedColormap.from_list(
-    "p", ["#17104a", "#3c1f8f", "#7a2d9c", "#b32d6d", "#cf4436", "#c96a00", "#c97d00"]
-)
+_SCALE = ("#17104a", "#3c1f8f", "#7a2d9c", "#b32d6d", "#cf4436", "#c96a00", "#c97d00")
 
 _RIVALS = {
     "SGD, momentum": (GRAY, "--"),
@@ -73,8 +70,15 @@ def color(p: float) -> tuple[float, float, float, float]:
     >>> color(1.1) == color(1.1), color(1.1) == color(3)
     (True, False)
     """
-    red, green, blue, alpha = _SCALE(1 - 1 / p)
+    red, green, blue, alpha = _scale()(1 - 1 / p)
     return float(red), float(green), float(blue), float(alpha)
+
+
+@cache
+def _scale() -> LinearSegmentedColormap:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("p", _SCALE)
 
 
 def look(label: str) -> dict[str, Any]:
@@ -103,20 +107,6 @@ def look(label: str) -> dict[str, Any]:
     return {"color": color(float(found[1])), "linestyle": "--" if "momentum" in label else "-"}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a cell ends with: HTML on the page, its alternative text everywhere else."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def show(
     fig: Figure, *, alt: str, caption: str = "", data: Mapping[str, Iterable[Any]] | None = None
 ) -> Shown:
@@ -133,8 +123,14 @@ def show(
     data : mapping of column name to values
         The numbers plotted, shown as a table behind a fold.
 
+    Raises
+    ------
+    ValueError
+        If ``alt`` is empty, or the columns of ``data`` are not equally long.
+
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> fig, ax = plt.subplots()
     >>> _ = ax.plot([1, 4, 9])
     >>> show(fig, alt="The first three squares.", data={"n": [1, 2, 3], "square": [1, 4, 9]})
@@ -144,8 +140,8 @@ def show(
     body = _image(fig, alt)
     numbers = ""
     if data is not None:
-        numbers = f"<details><summary>The numbers</summary>{_table(data)}</details>"
-    return Shown(_figure(body, caption, numbers), alt)
+        numbers = f"<details><summary>The numbers</summary>{columns_as_html(data)}</details>"
+    return Shown(framed(body, caption, numbers), alt)
 
 
 def slider(
@@ -167,8 +163,15 @@ def slider(
     start : int
         The frame that shows first, and alone in print: the one that tells the story.
 
+    Raises
+    ------
+    ValueError
+        If there are not as many values and alts as figures, an alt is empty, or ``start`` names no
+        frame.
+
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> figs = [plt.figure(), plt.figure()]
     >>> slider(figs, name="p", values=["1", "2"], alts=["A diamond.", "A disc."], start=1)
     A disc.
@@ -207,25 +210,7 @@ def slider(
     knob = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items())
     label = f"<span>{escape(name)} = <output>{escape(values[start])}</output></span>"
     control = f'<div class="mdlib-control">{label} <input {knob}></div>'
-    return Shown(_figure(frames + control, caption, kind="mdlib-figure mdlib-slider"), alts[start])
-
-
-def table(data: Mapping[str, Iterable[Any]], *, caption: str = "") -> Shown:
-    """Put a table on the page: one column for each entry of ``data``, numbers to four digits.
-
-    Examples
-    --------
-    >>> table({"p": [1.5, 2], "error": [0.123456, 1e-9]})
-    p    error
-    1.5  0.1235
-    2    1.000e-09
-    """
-    data = {name: list(values) for name, values in data.items()}
-    columns = [[name, *map(_cell, values)] for name, values in data.items()]
-    widths = [max(map(len, column)) for column in columns]
-    rows = zip(*columns, strict=True)
-    text = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return Shown(_figure(_table(data), caption, kind="mdlib-figure mdlib-table"), text)
+    return Shown(framed(frames + control, caption, kind="mdlib-figure mdlib-slider"), alts[start])
 
 
 def _require_alt(alt: str) -> None:
@@ -233,12 +218,10 @@ def _require_alt(alt: str) -> None:
         raise ValueError("alt is empty; say in a sentence what the figure shows")
 
 
-def _figure(body: str, caption: str, numbers: str = "", kind: str = "mdlib-figure") -> str:
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure class="{kind}">{body}{numbers}{below}</figure>'
-
-
 def _image(fig: Figure, alt: str, hidden: bool = False) -> str:
+    from matplotlib import pyplot as plt
+    from PIL import Image
+
     raw, packed = io.BytesIO(), io.BytesIO()
     fig.savefig(raw, format="png", dpi=160)
     plt.close(fig)
@@ -253,22 +236,3 @@ def _image(fig: Figure, alt: str, hidden: bool = False) -> str:
         f'<img class="dark-light" width="{width}" style="{look}" alt="{escape(alt)}" '
         f'src="data:image/png;base64,{code}">'
     )
-
-
-def _table(data: Mapping[str, Iterable[Any]]) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in data)
-    columns = [list(map(_cell, values)) for values in data.values()]
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in zip(*columns, strict=True)
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    number = float(value)
-    if number == int(number) and abs(number) < 1e6 if abs(number) < 1e15 else False:
-        return str(int(number))
-    return f"{number:.4g}" if 1e-3 <= abs(number) < 1e5 else f"{number:.3e}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mdlib.figures.plots import INK, PAPER, Shown
+from mdlib.figures.page import INK, PAPER, Shown, framed
 
 # The ground of the largest share, by its opacity on paper; ink on it has a contrast above 7. As a
 # decimal, so that a page computed on another processor can be compared with the stored one.
@@ -61,13 +61,11 @@ def colored_words(lines: Mapping[str, Sequence[tuple[str, float]]], *, caption: 
         + "</p>"
         for label, words in lines.items()
     )
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     text = "\n".join(
         f"{label}: " + " ".join(f"{word} ({_percent(share)})" for word, share in words)
         for label, words in lines.items()
     )
-    html = f'<figure class="mdlib-figure"><div style="{_GROUND}">{body}</div>{below}</figure>'
-    return Shown(html, text)
+    return Shown(framed(f'<div style="{_GROUND}">{body}</div>', caption), text)
 
 
 def _word(word: str, share: float, depth: float) -> str:

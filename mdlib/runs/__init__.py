@@ -3,8 +3,8 @@
 from mdlib.runs.optimizers import OPTIMIZERS, build_optimizer
 from mdlib.runs.run import TrainingRun
 from mdlib.runs.training import prepare, score_on_test, train
-from mdlib.runs.record import Record, percent, recorded, spread
+from mdlib.runs.record import Record, percent, recorded
 from mdlib.runs.cost import operations
 
-__all__ = ["OPTIMIZERS", "Record", "TrainingRun", "build_optimizer", "operations", "percent", "prepare", "recorded", "score_on_test", "spread", "train",]
+__all__ = ["OPTIMIZERS", "Record", "TrainingRun", "build_optimizer", "operations", "percent", "prepare", "recorded", "score_on_test", "train",]
 

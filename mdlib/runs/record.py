@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mdlib.measure.weights import ATTENTION_WEIGHTS, EDGES
-from mdlib.figures.plots import Shown, table
+from mdlib.figures import Shown, spread, table
 from mdlib.measure.paired import Difference, paired_difference
 
 TINY = 0.01  # a size of weights, one of the `EDGES`
@@ -188,11 +188,6 @@ def percent(shares: Tensor) -> str:
     '82.0 ± 1.4'
     """
     return spread(100 * shares)
-
-
-def spread(values: Tensor) -> str:
-    """Write mean and standard deviation to a tenth."""
-    return f"{values.mean():.1f} ± {values.std():.1f}"
 
 
 def _rounded(value: Any) -> Any:

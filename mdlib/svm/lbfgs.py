@@ -20,7 +20,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from mdlib.geometry.potentials import LpPotential
@@ -89,6 +88,8 @@ def _minimise(
     start: Tensor, steps: int, ftol: float, done: Callable[[Tensor], bool] | None = None,
 ) -> Tensor:  # fmt: skip
     """Run L-BFGS-B on nonnegative multipliers, asking every tenth step whether it is done."""
+    from scipy.optimize import minimize  # late: as long to import as all of mdlib, for a few users
+
     unit = start.mean()  # the first step takes variables to be of size 1
     taken = itertools.count(1)
 

@@ -73,6 +73,8 @@ def attention_svm(
         If ``tol`` was not reached. It carries what was.
     cvxpy.SolverError
         From solver "cvxpy", if it has no answer.
+    ModuleNotFoundError
+        From solver "cvxpy", if cvxpy is not installed.
     ValueError
         For a token equal to the chosen one, a zero query, inputs of one token each, an empty
         batch, an unknown solver, or a bad shape, p or tol.

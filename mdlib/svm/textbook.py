@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import cvxpy as cp
+from typing import Any
+
 import numpy as np
 
 
@@ -19,7 +20,21 @@ def textbook(
     z : array (n, d)
     bound : array (n, T - 1)
         Constraints with a negative bound are left out.
+
+    Returns
+    -------
+    W : array (d, d)
+    multipliers : array (n * (T - 1),)
+        In the order of ``bound``; 0 for what was left out.
+
+    Raises
+    ------
+    cvxpy.SolverError
+        If Clarabel ends without weights, as on a problem that has no solution.
+    ModuleNotFoundError
+        If cvxpy is not installed.
     """
+    cp = _cvxpy()
     n, others, d = lead.shape
     there = bound.ravel() >= 0
     rows = lead.reshape(n * others, d)[there]
@@ -37,3 +52,15 @@ def textbook(
     multipliers = np.zeros(n * others)
     multipliers[there] = constraint.dual_value
     return W.value, multipliers
+
+
+def _cvxpy() -> Any:
+    """Import cvxpy: as long as all of `mdlib` besides torch, and for this comparison alone."""
+    try:
+        import cvxpy
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            "solver='cvxpy' needs cvxpy, which comes with "
+            "pip install 'attention-in-the-mirror[book]'; solver='dual' does without"
+        ) from missing
+    return cvxpy

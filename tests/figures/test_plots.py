@@ -1,11 +1,9 @@
-"""Figures reach the page with words for everyone: what show, slider and table write."""
+"""Figures reach the page with words for everyone: what show and slider write."""
 
 import base64
 import io
 import json
-import math
 import re
-from html.parser import HTMLParser
 from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
@@ -13,28 +11,12 @@ import pytest
 from matplotlib.colors import to_rgba
 from PIL import Image
 
-from mdlib.figures.plots import plots as figures
+from mdlib import figures
+from tests.support.page import Page, channels, contrast, luminance
 
 PS = [1.05, 1.1, 1.5, 1.75, 2, 3, 10, 20]
 NASTY = """<b>"p" & 'q'</b>"""
-
-
-class Page(HTMLParser):
-    """Every element with its attributes, and the text, as a browser reads them."""
-
-    def __init__(self, shown):
-        super().__init__()
-        self.elements, self.text = [], []
-        self.feed(shown._repr_html_())
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
+PAPER = channels(figures.PAPER)
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +56,7 @@ def test_show_writes_one_image_with_its_words():
     assert picture.format == "PNG"
     assert picture.size == (320, 240)
     assert attrs["width"] == "200"
-    paper = tuple(int(figures.PAPER[i : i + 2], 16) for i in (1, 3, 5))
-    assert picture.convert("RGB").getpixel((0, 0)) == paper
+    assert picture.convert("RGB").getpixel((0, 0)) == PAPER
     assert len(picture.convert("RGB").getcolors()) > 2
 
 
@@ -110,44 +91,12 @@ def test_columns_of_different_length_are_refused():
     fig = draw()
     with pytest.raises(ValueError, match="zip"):
         figures.show(fig, alt="A line.", data={"n": [1, 2], "m": [1]})
-    with pytest.raises(ValueError, match="zip"):
-        figures.table({"n": [1, 2], "m": [1]})
 
 
 def test_the_same_figure_is_the_same_bytes():
     shown = [figures.show(draw(), alt="A line.", data={"n": [1, 2]}).html for _ in range(2)]
     assert shown[0] == shown[1]
     assert figures.show(draw(2.0), alt="A line.", data={"n": [1, 2]}).html != shown[0]
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        (0, "0"),
-        (-3.0, "-3"),
-        (999_999, "999999"),
-        (1_000_000, "1.000e+06"),
-        (0.123456, "0.1235"),
-        (12345.67, "1.235e+04"),
-        (-0.001, "-0.001"),
-        (0.00099, "9.900e-04"),
-        (1e300, "1.000e+300"),
-        (math.inf, "inf"),
-        (-math.inf, "-inf"),
-        (math.nan, "nan"),
-        ("p = 2", "p = 2"),
-    ],
-)
-def test_numbers_are_written_to_four_digits(value, cell):
-    assert Page(figures.table({"x": [value]})).text == ["x", cell]
-
-
-def test_a_table_is_aligned_text_elsewhere():
-    shown = figures.table({"p": [1.5, 20], "name": ["a", "long"]}, caption=NASTY)
-    assert repr(shown) == "p    name\n1.5  a\n20   long"
-    page = Page(shown)
-    assert page.text == ["p", "name", "1.5", "a", "20", "long", NASTY]
-    assert not page.all("img")
 
 
 # ---- slider -------------------------------------------------------------------------------------
@@ -207,20 +156,13 @@ def test_a_start_beyond_the_frames_is_refused(start):
 # ---- colors ------------------------------------------------------------------------------------
 
 
-def luminance(rgb):
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb[:3]]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(rgb, on=figures.PAPER):
-    paper = [int(on[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    dark, bright = sorted([luminance(rgb), luminance(paper)])
-    return (bright + 0.05) / (dark + 0.05)
+def rgb(p):
+    return [255 * share for share in figures.color(p)[:3]]
 
 
 def test_colors_are_ordered_in_brightness():
     """So the order of p is read in gray print and with any color vision."""
-    brightness = [luminance(figures.color(p)) for p in PS]
+    brightness = [luminance(rgb(p)) for p in PS]
     assert brightness == sorted(brightness)
     assert all(b > 1.04 * a for a, b in pairwise(brightness))
     assert all(len(figures.color(p)) == 4 and figures.color(p)[3] == 1 for p in PS)
@@ -229,7 +171,7 @@ def test_colors_are_ordered_in_brightness():
 @pytest.mark.parametrize("p", PS)
 def test_lines_stand_out_from_the_paper(p):
     """WCAG 1.4.11 asks 3:1 of graphics, 1.4.3 asks 4.5:1 of text."""
-    assert contrast(figures.color(p)) >= 3
+    assert contrast(rgb(p), PAPER) >= 3
 
 
 FORMS = ("p = {:g}", "p = {:g}, momentum")
@@ -267,15 +209,10 @@ def test_a_contender_nobody_knows_is_refused(label):
 
 @pytest.mark.parametrize("name", ["INK", "GRAY"])
 def test_text_stands_out_from_the_paper(name):
-    code = getattr(figures, name)
-    assert contrast([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]) >= 4.5
+    assert contrast(channels(getattr(figures, name)), PAPER) >= 4.5
 
 
 def test_the_style_is_one_matplotlib_knows():
     with plt.style.context(figures.STYLE):
         assert plt.rcParams["figure.facecolor"] == figures.PAPER
         assert plt.rcParams["font.size"] >= 11
-
-
-def test_a_table_takes_columns_that_can_be_read_once():
-    assert "<td>2</td>" in figures.table({"a": (x for x in [1, 2])}).html
