@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mdlib.geometry.potential import Dim, Potential, SeparablePotential, remainder
-from mdlib.geometry.powers import lp_norm, power_, signed_power
+from mdlib.geometry.norms import lp_norm, power_, signed_power
 
 __all__ = ["Hypentropy", "LpPotential", "NegativeEntropy", "Potential", "directional_divergence"]
 

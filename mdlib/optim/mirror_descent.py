@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.geometry.potentials import LpPotential, Potential
-from mdlib.geometry.powers import PIECE, is_large
+from mdlib.geometry.norms import PIECE, is_large
 
 _STATE = {"dual", "momentum"}
 

@@ -1,5 +1,7 @@
 """Both SVMs: certified for every p, equal to cvxpy, and clear about what cannot be solved."""
 
+import sys
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -542,6 +544,13 @@ def test_multipliers_that_cancel_at_the_start(monkeypatch):
     monkeypatch.setattr(solve, "_WORKSPACE", 0)
     with pytest.raises(InfeasibleError, match="input 0; input 1"):
         classifier_svm([[1.0], [-1.0]], [1, 1], 2)
+
+
+def test_without_cvxpy_its_solver_says_where_to_get_it(monkeypatch):
+    problem, v = AttentionProblem.random(n=2, T=3, d=4, seed=1)
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'attention-in-the-mirror\[book\]'"):
+        attention_svm(problem, problem.optimal_tokens(v), 2, solver="cvxpy")
 
 
 def test_cvxpy_without_an_answer_points_to_the_proof():
