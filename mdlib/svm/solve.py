@@ -1,4 +1,4 @@
-r"""attention_svm and classifier_svm: max-margin problems in the l_p norm, solved with proof."""
+r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and classifier_svm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdlib.svm.constraints import Constraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, relative_gap
 from mdlib.svm.interior import interior_point
 from mdlib.svm.lbfgs import lbfgs
-from mdlib.svm.rows import SampleRows, TokenRows, as_float64
+from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
@@ -89,12 +89,12 @@ def attention_svm(
     if solver not in ("dual", "cvxpy"):
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
     tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
-    rows = TokenRows(problem, tokens, required)
+    asked = TokenProblem(problem, tokens, required)
     if solver == "dual":
-        found = _by_dual(rows.constraints, p, tol)
+        found = _by_dual(asked.constraints, p, tol)
     else:
-        found = _by_textbook(rows.constraints, p)
-    return _certified(rows, p, *found, tol)
+        found = _by_textbook(asked.constraints, p)
+    return _certified(asked, p, *found, tol)
 
 
 @torch.no_grad()
@@ -137,8 +137,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
     tol = _checked_tol(tol, default=1e-8)
-    rows = SampleRows(features, labels)
-    return _certified(rows, p, *_by_dual(rows.constraints, p, tol), tol)
+    asked = SampleProblem(features, labels)
+    return _certified(asked, p, *_by_dual(asked.constraints, p, tol), tol)
 
 
 @torch.no_grad()
@@ -157,8 +157,8 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     """
     features = as_float64("features", features)
     blank = ~features.any(-1)
-    rows = SampleRows(torch.where(blank[..., None], 1.0, features), labels)
-    A, found = rows.constraints, _by_dual(rows.constraints, p, tol)
+    asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
+    A, found = asked.constraints, _by_dual(asked.constraints, p, tol)
     hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
     hopeless |= blank.any(-1).flatten()
     solution = certify(A, p, *found)
@@ -168,7 +168,7 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
         raise NotSolvedError(
             f"reached a relative gap of {reached:.1e}, short of {tol:.0e}", solution
         )
-    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(rows.batch)
+    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(asked.batch)
 
 
 def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
@@ -244,13 +244,13 @@ def _hopeless(A: Constraints, p: float) -> Tensor:
 
 
 def _certified(
-    rows: TokenRows | SampleRows, p: float, w: Tensor, multipliers: Tensor, tol: float
+    asked: MarginProblem, p: float, w: Tensor, multipliers: Tensor, tol: float
 ) -> Solution:
     """Certify the solutions of a batch; raise for the first that fails."""
-    A = rows.constraints
+    A = asked.constraints
     bound = lower_bound(A, LpPotential(p), multipliers)
     for i in (bound >= _hopeless(A, p)).nonzero()[:, 0].tolist():
-        raise _infeasible(rows, i, multipliers, bound[i].item())
+        raise _infeasible(asked, i, multipliers, bound[i].item())
     solution = certify(A, p, w, multipliers)
     error = torch.maximum(solution.gap.abs(), solution.violation)
     for i in (~(error <= tol)).nonzero()[:, 0].tolist():
@@ -261,24 +261,22 @@ def _certified(
                 f"reached a relative gap of {solution.gap[i]:.1e} and a violation of "
                 f"{solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
             )
-        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", rows.restore(solution))
-    return rows.restore(solution)
+        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", asked.restore(solution))
+    return asked.restore(solution)
 
 
-def _infeasible(
-    rows: TokenRows | SampleRows, i: int, multipliers: Tensor, bound: float
-) -> InfeasibleError:
+def _infeasible(asked: MarginProblem, i: int, multipliers: Tensor, bound: float) -> InfeasibleError:
     """Name the constraints that carry the most of the proof."""
-    A = rows.constraints
+    A = asked.constraints
     weights = multipliers.clamp_min(0).masked_fill(A.bound < 0, 0.0)
     weights = weights / (weights * A.required).sum(-1, keepdim=True)
     heaviest = weights[i].topk(min(3, len(weights[i])))
-    named = [rows.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
+    named = [asked.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
     return InfeasibleError(
         f"no weights reach the margins: the constraints of {'; '.join(named)} contradict each "
         f"other (they carry {heaviest.values.sum() / weights[i].sum():.0%} of the certificate; no "
         f"weights of norm below {bound:.0e} will do). Choose other tokens, or drop an input",
-        i, rows.per_constraint(weights, 0.0)[i], bound,
+        i, asked.per_constraint(weights, 0.0)[i], bound,
     )  # fmt: skip
 
 

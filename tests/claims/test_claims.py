@@ -24,7 +24,7 @@ from mdlib.claims.beside import beside_paper
 from mdlib.claims.direction import textbook_descent
 from mdlib.claims.ledger import claims_of
 from mdlib.claims.runs import starts
-from mdlib.geometry.potentials import Potential
+from mdlib.geometry.potential import Potential
 from mdlib.measure.weights import EDGES
 from mdlib.path.attention import attention_path
 from mdlib.runs.record import Record

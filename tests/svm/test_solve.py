@@ -22,7 +22,7 @@ from mdlib.svm import solve
 from mdlib.svm.constraints import TokenConstraints
 from mdlib.svm.duality import relative_gap
 from mdlib.svm.interior import interior_point
-from mdlib.svm.rows import TokenRows
+from mdlib.svm.problems import TokenProblem
 from mdlib.svm.solution import certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
@@ -189,7 +189,7 @@ def test_a_large_batch_is_solved_in_pieces(monkeypatch):
     whole = attention_svm(problem, tokens, 2)
     calls = []
     monkeypatch.setattr(
-        solve, "_WORKSPACE", 3 * TokenRows(problem, tokens, None).constraints.workspace
+        solve, "_WORKSPACE", 3 * TokenProblem(problem, tokens, None).constraints.workspace
     )
     monkeypatch.setattr(
         solve, "interior_point", lambda A, *rest: calls.append(len(A.z)) or interior_point(A, *rest)

@@ -1,32 +1,21 @@
-r"""Least risk over an l_p ball, by two routes that are both the mirror map once more.
+r"""Frank-Wolfe with a memory: the least risk over an l_p ball, by the mirror map once more.
 
-Let psi be the l_p potential and G the gradient of the risk at W, :math:`\|W\|_p \le R`.
-
-**Frank-Wolfe.** The point of the ball that G likes best makes Hoelder's inequality tight,
+Let psi be the l_p potential and G the gradient of the risk at W, :math:`\|W\|_p \le R`. The linear
+minimisation oracle, the point of the ball that G likes best, makes Hoelder's inequality tight,
 
 .. math::
     S = \arg\min_{\|S\|_p \le R} \langle G, S\rangle
       = R\,(\nabla\psi)^{-1}(-G / \|G\|_q),
 
 because :math:`\langle y, (\nabla\psi)^{-1}(y)\rangle = \|(\nabla\psi)^{-1}(y)\|_p^p = \|y\|_q^q`.
-On the sphere W is stationary iff W = S.
-
-**Projected mirror descent.** The Bregman projection of U, :math:`\|U\|_p > R`, onto the ball
-minimises :math:`D_\psi(W, U)` subject to :math:`\psi(W) \le R^p / p`. Its KKT condition is, with a
-multiplier mu >= 0,
-
-.. math:: \nabla\psi(W) - \nabla\psi(U) + \mu \nabla\psi(W) = 0 .
-
-So W has the dual :math:`\nabla\psi(U)/(1 + \mu)`. The map is homogeneous, hence W is a multiple of
-U: the projection merely rescales, to :math:`U \min(1, R/\|U\|_p)`.
-
-The first moves weights towards S, the second moves duals towards -G. For large p the inverse map
-is steep at 0, and a small move of the dual a large one of the weights: there the first is better.
+On the sphere W is stationary iff W = S. The search moves weights towards S, where mirror descent
+moves duals towards -G: for large p a small move of the dual is a large one of the weights.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -37,27 +26,22 @@ from mdlib.path.ball import Ball, Point, dot
 _MEMORY = 15  # steps that Frank-Wolfe remembers
 
 
-class ProjectedMirrorDescent:
-    """Projected mirror descent. The step size is spectral: the last step's inverse curvature."""
+class Search(Protocol):
+    """How a ball is searched: it proposes points, and learns what became of them.
 
-    def __init__(self, psi: LpPotential, a: Point) -> None:
-        self.psi, self.step = psi, torch.ones_like(a.value)
+    All is in rows, one problem each; the points lie in the unit ball.
+    """
+
+    def __init__(self, psi: LpPotential, a: Point) -> None: ...
 
     def propose(self, a: Point) -> Tensor:
-        """Return the next points, yet to be projected."""
-        return self.psi.inverse(a.y + self.step * a.pull)
+        """Return the next points (N, rows, d), yet to be projected."""
 
     def learn(self, a: Point, b: Point, ok: Tensor) -> None:
         """Take in that the proposals made at a are b, and which of them are accepted."""
-        s, length = b.w - a.w, dot(b.w - a.w, b.y - a.y)
-        curvature = dot(s, _change(a, b)) - b.push * length
-        spectral = length / torch.maximum(curvature, 1e-3 * length)
-        spectral = torch.where(length > 0, spectral, 1.0)
-        self.step = torch.where(ok, spectral, self.step / 4)
 
     def keep(self, rows: Tensor) -> None:
         """Forget the other rows."""
-        self.step = self.step[rows]
 
 
 class FrankWolfe:
@@ -80,7 +64,7 @@ class FrankWolfe:
 
     def learn(self, a: Point, b: Point, ok: Tensor) -> None:
         """Take in that the proposals made at a are b, and which of them are accepted."""
-        s, z = b.w - a.w, _change(a, b)
+        s, z = b.w - a.w, change(a, b)
         curvature = dot(s, z)
         convex = ok & (curvature > 1e-6 * dot(s, b.y - a.y)) & (curvature > 0)
         self.memory.append((s, z, torch.where(convex, 1 / curvature, 0.0)))
@@ -128,13 +112,9 @@ class FrankWolfe:
         return g
 
 
-ROUTES: dict[str, type[FrankWolfe] | type[ProjectedMirrorDescent]] = {
-    "frank-wolfe": FrankWolfe,
-    "mirror": ProjectedMirrorDescent,
-}
-
-
-def minimise(ball: Ball, w: Tensor, method: str, tol: float, steps: int) -> Tensor:
+def minimise(
+    ball: Ball, w: Tensor, tol: float, steps: int, search: type[Search] = FrankWolfe
+) -> Tensor:
     """Descend from w (N, d, d) until each row's residual is at most tol, or for so many steps.
 
     The objective never rises. A row that has arrived stands still, and once half of them have the
@@ -142,7 +122,7 @@ def minimise(ball: Ball, w: Tensor, method: str, tol: float, steps: int) -> Tens
     """
     end, rows = w.clone(), torch.arange(len(w), device=w.device)
     a = ball.at(w)
-    route = ROUTES[method](ball.psi, a)
+    route = search(ball.psi, a)
     for _ in range(steps):
         live = a.residual > tol
         if 2 * live.sum() <= len(live):
@@ -174,8 +154,8 @@ def _accepted(a: Point, b: Point, radius: float) -> Tensor:
     return torch.where(hidden, flatter, enough)
 
 
-def _change(a: Point, b: Point) -> Tensor:
-    """The change of the Lagrangian's gradient from a to b, each gradient over its own norm.
+def change(a: Point, b: Point) -> Tensor:
+    """Return the change of the Lagrangian's gradient from a to b, each gradient over its own norm.
 
     On the sphere only directions matter. The norms agree there nearly, as befits a logarithm;
     where they differ by orders of magnitude, at a poor local optimum of a large ball, directions
