@@ -1,9 +1,15 @@
-"""Seeds of the tests: fixed by default, fresh where MDLIB_FRESH_SEED is set (the weekly run)."""
+"""Seeds of the tests, fixed by default, fresh where MDLIB_FRESH_SEED is set (the weekly run).
+
+And what several folders of tests start from.
+"""
 
 import os
 
 import pytest
+import torch
 from hypothesis import settings
+
+from mdlib import AttentionProblem
 
 FRESH_SEED = os.environ.get("MDLIB_FRESH_SEED")
 
@@ -16,3 +22,15 @@ settings.load_profile("book")
 def seed() -> int:
     """The seed of a test's random numbers; a property must hold for every one."""
     return int(FRESH_SEED or 0)
+
+
+@pytest.fixture(autouse=True)
+def _draws(seed):
+    """Every test draws from the beginning."""
+    torch.manual_seed(seed)
+
+
+@pytest.fixture
+def toy(seed):
+    """A small problem with a decoder: four inputs of five tokens in three dimensions."""
+    return AttentionProblem.random(n=4, T=5, d=3, seed=seed + 1)
