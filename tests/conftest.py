@@ -34,3 +34,22 @@ def _draws(seed):
 def toy(seed):
     """A small problem with a decoder: four inputs of five tokens in three dimensions."""
     return AttentionProblem.random(n=4, T=5, d=3, seed=seed + 1)
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """Small reviews and phrases in MDLIB_DATA; the folder, whose cache/ is the user's."""
+    from tests.support.texts import phrases, reviews, store, texts  # late: few tests read texts
+
+    test = texts(30, 5, 40, seed=1)
+    dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
+    contents = {
+        "imdb/train.jsonl.gz": reviews([*texts(100, 5, 40, seed=0), test[0], test[1]]),
+        "imdb/test.jsonl.gz": reviews(test),
+        "sst2/train.tsv.gz": phrases([*texts(120, 1, 9, seed=2), dev[0], sentences[0]]),
+        "sst2/dev.tsv.gz": phrases(dev),
+        "sst2/test.tsv.gz": phrases(sentences),
+    }
+    store(contents, tmp_path / "data", monkeypatch)
+    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: tmp_path / "cache")
+    return tmp_path
