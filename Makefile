@@ -34,6 +34,7 @@ lint: $(READY) ## check style, formatting and types
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
 
 bench: $(READY) ## run the benchmarks, which print ratios (on all cores)
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; env -u OMP_NUM_THREADS $(PY) "$$file"; done

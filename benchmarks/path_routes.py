@@ -5,13 +5,17 @@ from the same starts; both sides are timed in turns, in one run. SLSQP gets one 
 gradient and one problem at a time, at one radius.
 """
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
-from mdlib import AttentionProblem
-from mdlib.path.attention import attention_path
+from mdlib import AttentionProblem, attention_path
+from mdlib.path.frank_wolfe import FrankWolfe
+
+sys.path.append(str(Path(__file__).parents[1]))  # projected mirror descent is a twin of the tests
 
 SEEDS, RADII = range(1, 21), [0.1, 1.0, 10.0, 100.0, 1000.0]
 SCIPY_SEEDS, SCIPY_RADIUS = range(1, 4), 10.0
@@ -26,10 +30,12 @@ def timed(f):
 
 def routes(p):
     """Print time, share of points that reached the tolerance, and who found the better optimum."""
+    from tests.support.projected import ProjectedMirrorDescent
+
     problems, v = AttentionProblem.random(6, 8, 10, seed=SEEDS)
     one, two = (
-        timed(lambda m=m: attention_path(problems, v, p, RADII, method=m))
-        for m in ("frank-wolfe", "mirror")
+        timed(lambda s=s: attention_path(problems, v, p, RADII, search=s))
+        for s in (FrankWolfe, ProjectedMirrorDescent)
     )
     (fw, fw_time), (md, md_time) = one, two
     lead = fw.log_excess - md.log_excess

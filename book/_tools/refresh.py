@@ -29,7 +29,7 @@ SETUP = """\
 try:
     import mdlib
 except ImportError:
-    %pip install --quiet "attention-in-the-mirror @ git+{url}@v{version}"
+    %pip install --quiet "attention-in-the-mirror[book] @ git+{url}@v{version}"
     import mdlib"""
 
 CELL_METADATA = {"tags", "cellView"}

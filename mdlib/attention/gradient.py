@@ -91,8 +91,21 @@ class RiskGradient:
         return self._in_weights(pull, log_size)
 
     def joint(self, W: Tensor, v: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        r"""Return (G, c) for W and for v (B, 1, d), at the point (W, v).
+        r"""Return the gradients in W and in v, at the point (W, v).
 
+        Parameters
+        ----------
+        W : Tensor (B, d, d)
+        v : Tensor (B, 1, d)
+
+        Returns
+        -------
+        in_W : pair of G (B, d, d) and c (B, 1, 1)
+        in_v : pair of G (B, 1, d) and c (B, 1, 1)
+            Each gradient is exp(c) G.
+
+        Notes
+        -----
         In v the gradient is :math:`\frac1n \sum_i \ell'(m_i)\, y_i X_i^\top s_i`. Nothing cancels
         in it, but its terms leave the range of the dtype as the margins grow.
         """

@@ -20,6 +20,7 @@ from torch import Tensor
 from mdlib.attention.generators import gaussian_tokens, planted_tokens
 from mdlib.attention.gradient import RiskGradient
 from mdlib.attention.losses import loss_named
+from mdlib.attention.shapes import one_axis
 
 
 class AttentionProblem:
@@ -155,6 +156,23 @@ class AttentionProblem:
         mask = None if self.mask is None else self.mask[index]
         return AttentionProblem(self.X[index], self.y[index], self.z[index], mask)
 
+    def double(self) -> AttentionProblem:
+        """Return the problem in float64."""
+        return AttentionProblem(self.X.double(), self.y, self.z, self.mask)
+
+    def in_one_row(self, batch: Sequence[int]) -> AttentionProblem:
+        """Broadcast the leading axes to ``batch``, and join them into one.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=range(1, 4))
+        >>> problem.in_one_row((2, 3))
+        AttentionProblem(batch=(6,), n=6, T=8, d=10)
+        """
+        X, y, z = (one_axis(x, batch, k) for x, k in ((self.X, 3), (self.y, 1), (self.z, 2)))
+        mask = None if self.mask is None else one_axis(self.mask, batch, 2)
+        return AttentionProblem(X, y, z, mask)
+
     def __repr__(self) -> str:
         *batch, n, T, d = self.X.shape
         prefix = f"batch={tuple(batch)}, " if batch else ""
@@ -201,7 +219,7 @@ class AttentionProblem:
 
     def predict(self, W: Tensor, v: Tensor) -> Tensor:
         """Return the model's outputs f(X_i, z_i), (..., n); their signs are the labels it gives."""
-        return (self.attention(W) * self._values(v)).sum(-1)
+        return self._read(self.attention(W), v)
 
     def margins(self, W: Tensor, tokens: Tensor) -> Tensor:
         """Return (X_i,alpha - X_it).W z_i for the chosen tokens alpha, (..., n, T).
@@ -253,7 +271,19 @@ class AttentionProblem:
         >>> bool(problem.risk(W, v, "exponential") > problem.risk(W, v))
         True
         """
-        return loss_named(loss).value(self.predict(W, v) * self.y).mean(-1)
+        return self.risk_of(self.attention(W), v, loss)
+
+    def risk_of(self, attention: Tensor, v: Tensor, loss: str = "logistic") -> Tensor:
+        """Return the risk with attention weights (..., n, T) instead of those of a W.
+
+        Examples
+        --------
+        >>> problem, v = AttentionProblem.random(n=6, T=8, d=10, seed=1)
+        >>> full = torch.nn.functional.one_hot(problem.optimal_tokens(v), 8)
+        >>> bool(problem.risk_of(full, v) < problem.risk(1e3 * torch.eye(10), v))
+        True
+        """
+        return loss_named(loss).value(self._read(attention, v) * self.y).mean(-1)
 
     def gradient(self, W: Tensor, v: Tensor, loss: str = "logistic") -> Tensor:
         """Return the gradient of the risk in W, (..., d, d).
@@ -309,6 +339,9 @@ class AttentionProblem:
         G, log_scale = gradient(gradient.flat(W))
         log_scale = log_scale[:, 0, 0].where(G.flatten(1).any(-1), 0.0)
         return G.view(*gradient.batch, *W.shape[-2:]), log_scale.view(gradient.batch)
+
+    def _read(self, attention: Tensor, v: Tensor) -> Tensor:
+        return (attention * self._values(v)).sum(-1)
 
     def _values(self, v: Tensor) -> Tensor:
         """v.X_it for every token, padding included."""

@@ -1,10 +1,12 @@
-"""Leading axes: whatever batch a tensor has, the work is done along one axis of B problems."""
+"""Axes of a tensor: the last ones are a weight's own, the leading ones a batch of problems."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from torch import Tensor
+
+MATRIX = (-2, -1)  # the axes of one W
 
 
 def one_axis(x: Tensor, batch: Sequence[int], axes: int) -> Tensor:

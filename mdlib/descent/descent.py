@@ -12,9 +12,9 @@ from tqdm import tqdm
 from mdlib.attention.losses import loss_named
 from mdlib.attention.problem import AttentionProblem
 from mdlib.attention.shapes import one_axis
-from mdlib.descent.steps import CompiledSteps, TorchSteps, Weight
+from mdlib.descent.steps import CompiledSteps, Steps, TorchSteps, Weight
 from mdlib.descent.trajectory import JointTrajectory, Trajectory, recorded_steps
-from mdlib.geometry.potentials import LpPotential, Potential
+from mdlib.geometry import LpPotential, Potential
 
 _LONG_RUN = 5000  # steps from which a progress bar is worth its line
 _STRIDE = 500  # steps between two looks at the bar
@@ -203,7 +203,7 @@ def _descend(
     loss_named(loss)
     keep = recorded_steps(record, steps)
     engine = CompiledSteps if CompiledSteps.can(problem, W, v) else TorchSteps
-    descent = engine(problem, W, v, loss, batch)
+    descent: Steps = engine(problem, W, v, loss, batch)
     rows, k = [], 0
     silent = _silent(progress, steps)
     with tqdm(total=keep[-1], unit="step", leave=False, disable=silent, delay=1.0) as bar:
@@ -225,7 +225,8 @@ def _snapshot(
         if not weight.value.isfinite().all():
             raise FloatingPointError(f"{name} is no longer finite by step {k}; take a smaller lr")
     at_W, at_v = W.value.view(*batch, *W.value.shape[1:]), v.value.view(*batch, -1)
-    risk, attention = problem.risk(at_W, at_v, loss), problem.attention(at_W)
+    attention = problem.attention(at_W)
+    risk = problem.risk_of(attention, at_v, loss)
     log_time_W, log_time_v = (weight.log_time.view(batch).clone() for weight in (W, v))
     return at_W.clone(), risk, attention, log_time_W, at_v.clone(), log_time_v
 

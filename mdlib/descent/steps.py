@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,10 +14,9 @@ from torch import Tensor
 from mdlib.attention.gradient import RiskGradient
 from mdlib.attention.losses import LOSSES
 from mdlib.attention.problem import AttentionProblem
-from mdlib.attention.shapes import one_axis
-from mdlib.geometry.potentials import LpPotential, Potential
+from mdlib.attention.shapes import MATRIX, one_axis
+from mdlib.geometry import LpPotential, Potential
 
-_MATRIX = (-2, -1)
 _SMALL = 64  # the largest d for which a plain loop beats the library's matrix products
 
 
@@ -43,7 +43,7 @@ class Weight:
         """Take the mirror step along the gradient exp(log_scale) G."""
         assert self.psi is not None
         if self.normalize:
-            rate = lr / self.psi.dual_norm(G, dim=_MATRIX, keepdim=True)
+            rate = lr / self.psi.dual_norm(G, dim=MATRIX, keepdim=True)
             rate = rate.nan_to_num(posinf=0.0)  # no gradient: no step, no time
             spent = rate.log() - log_scale
         else:
@@ -52,6 +52,16 @@ class Weight:
         self.dual = torch.addcmul(self.dual, rate, G, value=-1)
         self.value = self.psi.inverse(self.dual)
         self.log_time = torch.logaddexp(self.log_time, spent)
+
+
+class Steps(Protocol):
+    """What a descent needs to get on: two weights, and a way to move both."""
+
+    W: Weight
+    v: Weight
+
+    def advance(self, lr_W: Sequence[float], lr_v: Sequence[float]) -> None:
+        """Take a step for each pair of step sizes; both weights start it from the same point."""
 
 
 class TorchSteps:
@@ -113,9 +123,8 @@ class CompiledSteps:
 
     def advance(self, lr_W: Sequence[float], lr_v: Sequence[float]) -> None:
         """Take a step for each pair of step sizes; both weights start it from the same point."""
-        from mdlib.descent.kernel import (
-            descend,  # half a second to import, spent only by who descends
-        )
+        # Late: numba takes half a second to import, which whoever does not descend is spared.
+        from mdlib.descent.kernel import descend
 
         W, v = self.W, self.v
         arrays = [*self._data, *_state(W), *_state(v)]

@@ -1,4 +1,4 @@
-"""What a descent records on its way, and at which steps."""
+"""Trajectory: what a descent records on its way, and at which steps."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class JointTrajectory(Trajectory):
 
 def recorded_steps(record: int | Sequence[int], steps: int) -> list[int]:
     """Return the steps to record: those named, or so many, spaced evenly on a logarithmic scale.
+
+    Raises
+    ------
+    ValueError
+        If ``record`` is a number below 2, names no step or one outside 0..steps.
 
     Examples
     --------

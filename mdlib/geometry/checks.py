@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdlib.geometry.potentials import Potential
+from mdlib.geometry.potential import Potential
 
 _POINTS = 8  # independent parameters a property is tried on
 

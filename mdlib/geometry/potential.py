@@ -9,22 +9,21 @@ and which measures distance by its Bregman divergence
 
 .. math:: D_\psi(a, b) = \psi(a) - \psi(b) - \langle \nabla\psi(b), a - b \rangle .
 
-This file is the ground floor: it needs torch alone. Half-precision input is computed in float32.
-The potentials themselves are in `mdlib.geometry.potentials`.
+Half-precision input is computed in float32. The potentials themselves are in
+`mdlib.geometry.potentials`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Dim = int | tuple[int, ...] | None
-Map = Callable[[Tensor], Tensor]
+from mdlib.geometry.entrywise import Map, entrywise, times
+from mdlib.geometry.norms import Dim
 
 
 class Potential(ABC):
@@ -95,37 +94,6 @@ class Potential(ABC):
         return x
 
 
-class _Entrywise(torch.autograd.Function):
-    """Apply ``f`` entry by entry, differentiated by the formula ``slope``.
-
-    Autograd through abs, pow and where would meet 0 * inf = NaN at 0; the formulas do not.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, f: Map, slope: Map) -> Tensor:
-        return f(x)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Map, Map], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[0])
-        ctx.slope = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return _times(grads[0], ctx.slope(x)), None, None
-
-
-def entrywise(x: Tensor, f: Map, slope: Map) -> Tensor:
-    """Apply ``f`` entry by entry, with ``slope`` as its gradient where gradients are recorded."""
-    if not torch.is_grad_enabled():
-        return f(x)  # autograd's bookkeeping takes longer than f of a small x
-    y: Tensor = _Entrywise.apply(x, f, slope)  # type: ignore[no-untyped-call]
-    return y
-
-
 class _EntrywiseDivergence(torch.autograd.Function):
     """The divergence of each entry, with the gradients of its definition."""
 
@@ -144,13 +112,8 @@ class _EntrywiseDivergence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         (a, b), psi, grad = ctx.saved_tensors, ctx.potential, grads[0]
         to_a = grad * (psi.mirror(a) - psi.mirror(b))
-        to_b = grad * _times(b - a, psi.curvature(b))
+        to_b = grad * times(b - a, psi.curvature(b))
         return to_a, to_b, None
-
-
-def _times(grad: Tensor, slope: Tensor) -> Tensor:
-    """Multiply, with 0 * inf = 0: where no gradient arrives, none leaves."""
-    return torch.where(grad == 0, torch.zeros_like(slope), grad * slope)
 
 
 class SeparablePotential(Potential):

@@ -14,10 +14,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mdlib.geometry.potential import Dim, Potential, SeparablePotential, remainder
-from mdlib.geometry.powers import lp_norm, power_, signed_power
-
-__all__ = ["Hypentropy", "LpPotential", "NegativeEntropy", "Potential", "directional_divergence"]
+from mdlib.geometry.entrywise import power_, signed_power
+from mdlib.geometry.norms import Dim, lp_norm
+from mdlib.geometry.potential import Potential, SeparablePotential, remainder
 
 
 @dataclass(frozen=True)

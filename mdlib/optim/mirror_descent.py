@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mdlib.geometry.potentials import LpPotential, Potential
-from mdlib.geometry.powers import PIECE, is_large
+from mdlib.geometry import LpPotential, Potential
+from mdlib.geometry.entrywise import PIECE, is_large
 
 _STATE = {"dual", "momentum"}
 

@@ -1,4 +1,4 @@
-"""attention_path: the best attention weights of each norm, along growing norms."""
+"""Regularization path of W: the best attention weights of each norm, along growing norms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from mdlib.attention.problem import AttentionProblem
 from mdlib.attention.shapes import one_axis
 from mdlib.geometry.potentials import LpPotential
 from mdlib.path.ball import Ball
-from mdlib.path.routes import ROUTES, minimise
+from mdlib.path.frank_wolfe import FrankWolfe, Search, minimise
+from mdlib.path.starts import check_effort, checked_radii, on_sphere, random_directions, taught
 
-_MATRIX = (-2, -1)
-_LESSONS = 20  # mirror steps of the start that is taught the optimal tokens
 _RACE, _LAPS = 1e-4, 100  # residual and steps to which all starts run; the leader goes on alone
 
 
@@ -57,12 +56,12 @@ def attention_path(
     v: Tensor,
     p: float,
     radii: Sequence[float] | Tensor,
-    method: str = "frank-wolfe",
     starts: int = 4,
     loss: str = "logistic",
     tol: float = 1e-8,
     steps: int = 1000,
     seed: int = 0,
+    search: type[Search] = FrankWolfe,
 ) -> AttentionPath:
     r"""Follow the l_p-AttRP of the paper along growing radii, with the decoder v fixed.
 
@@ -85,8 +84,6 @@ def attention_path(
         Exponent of `LpPotential`.
     radii : sequence of float (R,)
         Positive and increasing.
-    method : {"frank-wolfe", "mirror"}
-        The route, see `mdlib.path.routes`. Mirror descent is slower, and the check of the other.
     starts : int
         Number of random directions.
     loss : {"logistic", "exponential", "linear"}
@@ -96,6 +93,8 @@ def attention_path(
         Most steps a radius. What was reached then is in ``residual``; nothing is raised.
     seed : int
         Of the random directions, which are the same for all problems of a batch.
+    search : class
+        How a ball is searched: `mdlib.path.frank_wolfe.FrankWolfe`, or another with its methods.
 
     Returns
     -------
@@ -104,8 +103,8 @@ def attention_path(
     Raises
     ------
     ValueError
-        For bad radii, an unknown method or loss, a negative number of starts, a tolerance or number
-        of steps that is not positive.
+        For bad radii, an unknown loss, a negative number of starts, a tolerance or number of steps
+        that is not positive.
 
     Examples
     --------
@@ -116,10 +115,11 @@ def attention_path(
     >>> bool((path.attention[-1].argmax(-1) == problem.optimal_tokens(v)).all())
     True
     """
-    radii = _checked(radii, method, starts, tol, steps)
+    check_effort(starts, tol, steps=steps)
+    radii = checked_radii("radii", radii)
     psi = LpPotential(p)
     batch = torch.broadcast_shapes(problem.X.shape[:-3], v.shape[:-1])  # type: ignore[no-untyped-call]
-    flat = in_one_row(problem, batch)
+    flat = problem.double().in_one_row(batch)
     decoders = one_axis(v.to(flat.X), batch, 1)
     W = torch.zeros_like(flat.X[:, 0].mT @ flat.X[:, 0])
     random = random_directions(psi, starts, seed, W)
@@ -127,64 +127,26 @@ def attention_path(
     for R in radii.tolist():
         ball = Ball(flat, decoders, R, psi, loss)
         liked = psi.inverse(ball.at(torch.zeros_like(W)).pull)
-        w, spread = _race(ball, [_warm(ball, W), liked, taught(ball), *random], method, tol, steps)
-        point = ball.at(minimise(ball, w, method, tol, steps))
+        w, spread = _race(ball, [_warm(ball, W), liked, taught(ball), *random], tol, steps, search)
+        point = ball.at(minimise(ball, w, tol, steps, search))
         W = R * point.w
         rows.append((W, point.value[:, 0, 0], point.residual, spread))
     columns = (torch.stack(column) for column in zip(*rows, strict=True))
     W, log_excess, residual, spread = (x.reshape(-1, *batch, *x.shape[2:]) for x in columns)
-    exact = AttentionProblem(problem.X.double(), problem.y, problem.z, problem.mask)
-    risk, attention = exact.risk(W, v, loss), exact.attention(W)
+    exact = problem.double()
+    attention = exact.attention(W)
+    risk = exact.risk_of(attention, v, loss)
     return AttentionPath(radii, W, risk, log_excess, residual, spread, attention)
 
 
-def _checked(
-    radii: Sequence[float] | Tensor, method: str, starts: int, tol: float, steps: int
-) -> Tensor:
-    if method not in ROUTES:
-        raise ValueError(f"method must be one of {', '.join(ROUTES)}; got {method!r}")
-    check_effort(starts, tol, steps=steps)
-    return growing("radii", radii)
-
-
-def growing(name: str, radii: Sequence[float] | Tensor) -> Tensor:
-    """Return radii as a tensor; ValueError if they are not positive and increasing."""
-    radii = torch.as_tensor(radii, dtype=torch.float64)
-    grow = radii.ndim == 1 and len(radii) > 0 and radii[0] > 0 and (radii.diff() > 0).all()
-    if not (grow and radii.isfinite().all()):
-        raise ValueError(f"{name} must be positive and increasing, got {radii.tolist()}")
-    return radii
-
-
-def check_effort(starts: int, tol: float, **most: int) -> None:
-    """Raise ValueError for a number of starts, a tolerance or a most of something out of range."""
-    if starts < 0:
-        raise ValueError(f"starts must be at least 0, got {starts}")
-    if not tol > 0:
-        raise ValueError(f"tol must be positive, got {tol}")
-    for name, count in most.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
-
-
-def in_one_row(problem: AttentionProblem, batch: torch.Size) -> AttentionProblem:
-    """Return the problems along one axis of length N, in float64."""
-    mask = None if problem.mask is None else one_axis(problem.mask, batch, 2)
-    X, y, z = (
-        one_axis(x, batch, axes)
-        for x, axes in ((problem.X.double(), 3), (problem.y, 1), (problem.z, 2))
-    )
-    return AttentionProblem(X, y, z, mask)
-
-
 def _race(
-    ball: Ball, starts: list[Tensor], method: str, tol: float, steps: int
+    ball: Ball, starts: list[Tensor], tol: float, steps: int, search: type[Search]
 ) -> tuple[Tensor, Tensor]:
     """Let all starts run for a while; return the leaders (N, d, d) and the spread of the risks."""
     N = len(starts[0])
     index = torch.arange(N, device=starts[0].device)
     field = ball.rows(index.repeat(len(starts)))
-    w = minimise(field, torch.cat(starts), method, max(tol, _RACE), min(steps, _LAPS))
+    w = minimise(field, torch.cat(starts), max(tol, _RACE), min(steps, _LAPS), search)
     risk = field.problem.risk(ball.radius * w, field.v, ball.loss).view(-1, N)
     leader = field.at(w).value.view(-1, N).argmin(0)
     return w.view(-1, *starts[0].shape)[leader, index], risk.amax(0) - risk.amin(0)
@@ -193,37 +155,5 @@ def _race(
 def _warm(ball: Ball, W: Tensor) -> Tensor:
     """The last radius's W, as it is or stretched to the sphere, whichever has less risk."""
     stay = ball.at(W / ball.radius)
-    stretched = ball.at(_unit(ball.psi, W))
+    stretched = ball.at(on_sphere(ball.psi, W))
     return torch.where(stay.value <= stretched.value, stay.w, stretched.w)
-
-
-def taught(ball: Ball) -> Tensor:
-    """Projected mirror descent on the cross-entropy between attention and the optimal tokens.
-
-    It is convex, so it comes near the attention that the risk wants at last, whatever the start.
-    """
-    problem, psi = ball.problem, ball.psi
-    best = problem.optimal_tokens(ball.v)[..., None, None]
-    wanted = problem.X.take_along_dim(best, -2)[..., 0, :]
-    w = torch.zeros_like(wanted.mT @ problem.z)
-    for k in range(_LESSONS):
-        seen = problem.attention(ball.radius * w)[..., None, :] @ problem.X
-        pull = (wanted - seen[..., 0, :]).mT @ problem.z
-        size = psi.dual_norm(pull, dim=_MATRIX, keepdim=True)
-        step = torch.where(size == 0, 0.0, pull / size) / (1 + k) ** 0.5
-        w = psi.inverse(psi.mirror(w) + step)
-        w = w / psi.norm(w, dim=_MATRIX, keepdim=True).clamp_min(1)
-    return w
-
-
-def random_directions(psi: LpPotential, starts: int, seed: int, like: Tensor) -> list[Tensor]:
-    """Return points of the unit sphere (N, d, d), each the favourite of a random dual."""
-    shape = starts, 1, *like.shape[1:]
-    generator = torch.Generator().manual_seed(seed)
-    duals = torch.randn(shape, generator=generator, dtype=like.dtype).to(like)
-    return list(_unit(psi, psi.inverse(duals)).expand(starts, *like.shape))
-
-
-def _unit(psi: LpPotential, w: Tensor) -> Tensor:
-    norm = psi.norm(w, dim=_MATRIX, keepdim=True)
-    return w / torch.where(norm == 0, 1.0, norm)

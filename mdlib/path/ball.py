@@ -1,7 +1,7 @@
 r"""The risk on an l_p ball, as a function whose values and slopes stay of order 1 on every radius.
 
 On a large ball the risk rounds to its infimum. The logarithm of its excess over that infimum does
-not: about linear in the radius, it has the same minimisers. `mdlib.path.routes` descends it.
+not: about linear in the radius, it has the same minimisers. `mdlib.path.frank_wolfe` descends it.
 `Ball` is that function of W; `DecoderBall` of v, whose risk has the infimum 0.
 
 Everything but `log_excess_risk` is float64 and in rows: N problems lie along one axis, and so do
@@ -20,9 +20,11 @@ from torch import Tensor
 from mdlib.attention.gradient import RiskGradient
 from mdlib.attention.losses import log_value, loss_named
 from mdlib.attention.problem import AttentionProblem
+from mdlib.attention.shapes import MATRIX
 from mdlib.geometry.potentials import LpPotential
 
-_MATRIX = (-2, -1)
+_INSIDE = 1e-9
+_LONG = 0.5
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
@@ -64,7 +66,7 @@ def _log_mean_slope(best: Tensor, short: Tensor, loss: str) -> Tensor:
     ell = loss_named(loss)
     on_the_way = best - short * torch.as_tensor((1 + _NODES) / 2).to(best)
     logs = ell.log_slope(on_the_way) + torch.as_tensor(_WEIGHTS / 2).log().to(best)
-    long = short > 0.5
+    long = short > _LONG
     rise = torch.where(long, ell.value(best - short) - ell.value(best), 1.0)
     far = rise.log() - torch.where(long, short, 1.0).log()
     return torch.where(long, far, logs.logsumexp(-1, keepdim=True))
@@ -87,14 +89,25 @@ class Point(NamedTuple):
 
     @property
     def residual(self) -> Tensor:
-        """How far w is from stationary, (N,); see `mdlib.path.attention.Path`."""
+        """How far w is from stationary, (N,); see `mdlib.AttentionPath`."""
         gap = (1 - dot(self.pull, self.w)).abs()
         inside = torch.minimum(gap, self.log_slope.exp())
         return torch.where(self.active, gap, inside)[:, 0, 0]
 
 
 class Ball:
-    """The log excess risk of N problems in one row, on the unit l_p ball: W = radius * w."""
+    """The log excess risk of N problems in one row, on the unit l_p ball: W = radius * w.
+
+    Parameters
+    ----------
+    problem : AttentionProblem
+        One leading axis, of length N.
+    v : Tensor (N, d)
+    radius : float
+    psi : LpPotential
+        Of the ball.
+    loss : {"logistic", "exponential", "linear"}
+    """
 
     def __init__(
         self, problem: AttentionProblem, v: Tensor, radius: float, psi: LpPotential, loss: str
@@ -103,19 +116,19 @@ class Ball:
         self._gradient = RiskGradient(problem, v, loss)
 
     def rows(self, keep: Tensor) -> Ball:
-        """Return the ball of the problems that an index or a boolean mask chooses."""
+        """Return the ball of the problems that an index (M,) or a boolean mask (N,) chooses."""
         return Ball(self.problem[keep], self.v[keep], self.radius, self.psi, self.loss)
 
     def at(self, w: Tensor) -> Point:
         """Project w (N, d, d) onto the ball and evaluate the objective there."""
-        norm = self.psi.norm(w, dim=_MATRIX, keepdim=True)
+        norm = self.psi.norm(w, dim=MATRIX, keepdim=True)
         w = w / norm.clamp_min(1)
         value, G, log_scale = self._objective(self.radius * w)
-        size = self.psi.dual_norm(G, dim=_MATRIX, keepdim=True)
+        size = self.psi.dual_norm(G, dim=MATRIX, keepdim=True)
         flat = size == 0
         pull = -G / torch.where(flat, 1.0, size)
         log_slope = math.log(self.radius) + log_scale + size.log() - value
-        active = (norm > 1 - 1e-9) & ~flat
+        active = (norm > 1 - _INSIDE) & ~flat
         push = torch.where(active, dot(pull, w).clamp_min(0), 0.0)
         log_slope = torch.where(flat, -torch.inf, log_slope)
         return Point(w, self.psi.mirror(w), value, pull, log_slope, active, push)
@@ -136,7 +149,7 @@ class DecoderBall(Ball):
         self.features, self.radius, self.psi, self.loss = features, radius, psi, loss
 
     def rows(self, keep: Tensor) -> DecoderBall:
-        """Return the ball of the problems that an index or a boolean mask chooses."""
+        """Return the ball of the problems that an index (M,) or a boolean mask (N,) chooses."""
         return DecoderBall(self.features[keep], self.radius, self.psi, self.loss)
 
     def _objective(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,7 +162,7 @@ class DecoderBall(Ball):
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return the inner products of matrices, (N, 1, 1)."""
-    return (a * b).sum(_MATRIX, keepdim=True)
+    return (a * b).sum(MATRIX, keepdim=True)
 
 
 def log_mean(logs: Tensor, dim: int, keepdim: bool = True) -> Tensor:

@@ -1,4 +1,4 @@
-"""joint_path: the best attention weights and decoder of each pair of norms, along growing norms."""
+"""Regularization path of W and v: the best of each pair of norms, along growing norms."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from torch import Tensor
 from mdlib.attention.losses import log_value
 from mdlib.attention.problem import AttentionProblem
 from mdlib.geometry.potentials import LpPotential
-from mdlib.path.attention import check_effort, growing, in_one_row, random_directions, taught
 from mdlib.path.ball import Ball, DecoderBall
-from mdlib.path.routes import minimise
+from mdlib.path.frank_wolfe import minimise
+from mdlib.path.starts import check_effort, checked_radii, on_sphere, random_directions, taught
 
-_MATRIX = (-2, -1)
 _ROUGH, _RACE = 1e-4, 5  # residual and rounds to which all starts run; the leader goes on alone
 _TURN = 200  # most steps in one weight before it is the other's turn
 _SHARES = 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1.0  # of r, on the way to the first v
@@ -46,7 +45,7 @@ class JointPath:
         The best point found.
     log_risk : Tensor (K, ...)
     residual_W, residual_v : Tensor (K, ...)
-        How far each is from stationary while the other stands, as in `mdlib.path.attention.Path`.
+        How far each is from stationary while the other stands, as in `mdlib.AttentionPath`.
     spread : Tensor (K, ...)
         The largest log risk in which a start ended, less the smallest, all to a rough tolerance.
     attention : Tensor (K, ..., n, T)
@@ -123,21 +122,20 @@ def joint_path(
     >>> bool((path.residual_W < 1e-7).all()), bool((path.residual_v < 1e-7).all())
     (True, True)
     """
-    radii_v = growing("r", r)
-    radii_W = growing("R", R(radii_v) if callable(R) else R)
+    radii_v = checked_radii("r", r)
+    radii_W = checked_radii("R", R(radii_v) if callable(R) else R)
     if len(radii_v) != len(radii_W):
         raise ValueError(f"r and R must be equally long, got {len(radii_v)} and {len(radii_W)}")
     check_effort(starts, tol, rounds=rounds)
     log_value(loss, problem.X.new_zeros(1))
     psi, batch = LpPotential(p), problem.y.shape[:-1]
-    flat = in_one_row(problem, batch)
+    flat = problem.double().in_one_row(batch)
     W = torch.zeros_like(flat.X[:, 0].mT @ flat.X[:, 0])
     random = random_directions(psi, starts, seed, W)
     rows = []
     for r_v, r_W in zip(radii_v.tolist(), radii_W.tolist(), strict=True):
         turns = _Turns(flat, r_v, r_W, psi, loss)
-        stretched = W / psi.norm(W, dim=_MATRIX, keepdim=True).clamp_min(1e-300)
-        w, spread = _race(turns, [W / r_W, stretched, turns.liked(W), *random], tol)
+        w, spread = _race(turns, [W / r_W, on_sphere(psi, W), turns.liked(W), *random], tol)
         w, v, log_risk, residual_W, residual_v = turns.take(w, tol, rounds)
         W = r_W * w
         rows.append((W, r_v * v[:, 0], log_risk, residual_W, residual_v, spread))
@@ -145,14 +143,15 @@ def joint_path(
     W, v, log_risk, residual_W, residual_v, spread = (
         x.reshape(-1, *batch, *x.shape[2:]) for x in columns
     )
-    attention = AttentionProblem(problem.X.double(), problem.y, problem.z, problem.mask).attention(
-        W
-    )
+    attention = problem.double().attention(W)
     return JointPath(radii_v, radii_W, W, v, log_risk, residual_W, residual_v, spread, attention)
 
 
 class _Turns:
-    """Minimise over v and over W in turns; both as points of the unit ball, N problems in a row."""
+    """Minimise over v (N, 1, d) and over W (N, d, d) in turns, both as points of the unit ball.
+
+    ``problem`` has one leading axis, of length N; ``r`` and ``R`` are the radii of v and of W.
+    """
 
     def __init__(
         self, problem: AttentionProblem, r: float, R: float, psi: LpPotential, loss: str
@@ -168,8 +167,8 @@ class _Turns:
         live = torch.arange(len(W), device=W.device)
         for _ in range(rounds):
             turns = self.rows(live)
-            v[live] = minimise(turns.in_v(W[live]), v[live], "frank-wolfe", tol, _TURN)
-            W[live] = minimise(turns.in_W(v[live]), W[live], "frank-wolfe", tol, _TURN)
+            v[live] = minimise(turns.in_v(W[live]), v[live], tol, _TURN)
+            W[live] = minimise(turns.in_W(v[live]), W[live], tol, _TURN)
             moved_v, moved_W = turns.in_v(W[live]).at(v[live]), turns.in_W(v[live]).at(W[live])
             live = live[torch.maximum(moved_v.residual, moved_W.residual) > tol]
             if not len(live):
@@ -188,7 +187,7 @@ class _Turns:
         features = self.in_v(W).features
         for share in _SHARES:
             ball = DecoderBall(features, share * self.r, self.psi, self.loss)
-            v = minimise(ball, v, "frank-wolfe", tol, _TURN)
+            v = minimise(ball, v, tol, _TURN)
         return v
 
     def in_W(self, v: Tensor) -> Ball:  # noqa: N802

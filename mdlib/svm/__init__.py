@@ -1,6 +1,6 @@
 """The max-margin problems in the l_p norm: attention's, the classifier's, and the race of both.
 
-`solve` is what users call. Below it: `rows` (a problem's constraints, checked and named),
+`solve` is what users call. Below it: `problems` (what was asked, checked and named),
 `constraints` (what a solver asks of them), `duality` (bounds), `interior` and `lbfgs` (the two
 solvers), `textbook` (cvxpy, for comparison) and `solution` (the answer with its certificate).
 Above it: `local` (local optimality), `race` and `shrinkage` (the joint theory).

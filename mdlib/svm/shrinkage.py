@@ -106,7 +106,7 @@ def margin_shrinkage(
         raise ValueError(f"margin_shrinkage takes one problem at a time, got {problem}")
     if limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    problem = AttentionProblem(problem.X.double(), problem.y, problem.z, problem.mask)
+    problem = problem.double()
     X, y, n = problem.X, problem.y, len(problem.y)
     tokens = problem.checked_tokens(tokens)
     alpha = X[torch.arange(n), tokens]

@@ -1,4 +1,4 @@
-r"""attention_svm and classifier_svm: max-margin problems in the l_p norm, solved with proof."""
+r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and classifier_svm."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from mdlib.svm.constraints import Constraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, relative_gap
 from mdlib.svm.interior import interior_point
 from mdlib.svm.lbfgs import lbfgs
-from mdlib.svm.rows import SampleRows, TokenRows, as_float64
+from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
 _INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
 _WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
 _GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_FARTHER = 1e3
+_LEASH = 300.0
 _STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
 
 
@@ -89,12 +91,12 @@ def attention_svm(
     if solver not in ("dual", "cvxpy"):
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
     tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
-    rows = TokenRows(problem, tokens, required)
+    asked = TokenProblem(problem, tokens, required)
     if solver == "dual":
-        found = _by_dual(rows.constraints, p, tol)
+        found = _by_dual(asked.constraints, p, tol)
     else:
-        found = _by_textbook(rows.constraints, p)
-    return _certified(rows, p, *found, tol)
+        found = _by_textbook(asked.constraints, p)
+    return _certified(asked, p, *found, tol)
 
 
 @torch.no_grad()
@@ -137,8 +139,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
     tol = _checked_tol(tol, default=1e-8)
-    rows = SampleRows(features, labels)
-    return _certified(rows, p, *_by_dual(rows.constraints, p, tol), tol)
+    asked = SampleProblem(features, labels)
+    return _certified(asked, p, *_by_dual(asked.constraints, p, tol), tol)
 
 
 @torch.no_grad()
@@ -157,8 +159,8 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     """
     features = as_float64("features", features)
     blank = ~features.any(-1)
-    rows = SampleRows(torch.where(blank[..., None], 1.0, features), labels)
-    A, found = rows.constraints, _by_dual(rows.constraints, p, tol)
+    asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
+    A, found = asked.constraints, _by_dual(asked.constraints, p, tol)
     hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
     hopeless |= blank.any(-1).flatten()
     solution = certify(A, p, *found)
@@ -168,7 +170,7 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
         raise NotSolvedError(
             f"reached a relative gap of {reached:.1e}, short of {tol:.0e}", solution
         )
-    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(rows.batch)
+    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(asked.batch)
 
 
 def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
@@ -197,7 +199,7 @@ def _try_again(
     """Work on one problem (a batch of one) that has neither a solution nor a proof of none."""
     psi, limit, small = LpPotential(p), _hopeless(A, p), A.workspace <= _WORKSPACE
     # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
-    far = 1e3 * _hopeless(A, 2.0)
+    far = _FARTHER * _hopeless(A, 2.0)
     proof = interior_point(A, 2.0, tol, far) if small else _one_by_one(A, 2.0, tol, far)
     if lower_bound(A, psi, proof[1]) >= limit:
         return w, proof[1]
@@ -214,7 +216,7 @@ def _try_again(
 
 
 def _on_a_leash(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    return interior_point(A, p, tol, limit, leash=300.0)
+    return interior_point(A, p, tol, limit, leash=_LEASH)
 
 
 def _one_by_one(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,13 +246,13 @@ def _hopeless(A: Constraints, p: float) -> Tensor:
 
 
 def _certified(
-    rows: TokenRows | SampleRows, p: float, w: Tensor, multipliers: Tensor, tol: float
+    asked: MarginProblem, p: float, w: Tensor, multipliers: Tensor, tol: float
 ) -> Solution:
     """Certify the solutions of a batch; raise for the first that fails."""
-    A = rows.constraints
+    A = asked.constraints
     bound = lower_bound(A, LpPotential(p), multipliers)
     for i in (bound >= _hopeless(A, p)).nonzero()[:, 0].tolist():
-        raise _infeasible(rows, i, multipliers, bound[i].item())
+        raise _infeasible(asked, i, multipliers, bound[i].item())
     solution = certify(A, p, w, multipliers)
     error = torch.maximum(solution.gap.abs(), solution.violation)
     for i in (~(error <= tol)).nonzero()[:, 0].tolist():
@@ -261,24 +263,22 @@ def _certified(
                 f"reached a relative gap of {solution.gap[i]:.1e} and a violation of "
                 f"{solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
             )
-        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", rows.restore(solution))
-    return rows.restore(solution)
+        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", asked.restore(solution))
+    return asked.restore(solution)
 
 
-def _infeasible(
-    rows: TokenRows | SampleRows, i: int, multipliers: Tensor, bound: float
-) -> InfeasibleError:
+def _infeasible(asked: MarginProblem, i: int, multipliers: Tensor, bound: float) -> InfeasibleError:
     """Name the constraints that carry the most of the proof."""
-    A = rows.constraints
+    A = asked.constraints
     weights = multipliers.clamp_min(0).masked_fill(A.bound < 0, 0.0)
     weights = weights / (weights * A.required).sum(-1, keepdim=True)
     heaviest = weights[i].topk(min(3, len(weights[i])))
-    named = [rows.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
+    named = [asked.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
     return InfeasibleError(
         f"no weights reach the margins: the constraints of {'; '.join(named)} contradict each "
         f"other (they carry {heaviest.values.sum() / weights[i].sum():.0%} of the certificate; no "
         f"weights of norm below {bound:.0e} will do). Choose other tokens, or drop an input",
-        i, rows.per_constraint(weights, 0.0)[i], bound,
+        i, asked.per_constraint(weights, 0.0)[i], bound,
     )  # fmt: skip
 
 

@@ -1,15 +1,10 @@
 """The example of the README runs and prints what the README says it prints."""
 
-import re
-
-import refresh
+from isolated import readme_example
 
 
 def test_the_example_prints_what_it_says(capsys):
-    text = (refresh.ROOT / "README.md").read_text(encoding="utf-8")
-    ((code, printed),) = re.findall(
-        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.M | re.S
-    )
+    code, printed = readme_example()
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == printed
     assert len(code.splitlines()) == 12

@@ -12,23 +12,15 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from mdlib import AttentionProblem, LpPotential, directional_divergence
+from mdlib.attention import MATRIX
 from mdlib.path.attention import _warm, attention_path
 from mdlib.path.ball import Ball, log_excess_risk
-from mdlib.path.routes import ROUTES, minimise
+from mdlib.path.frank_wolfe import FrankWolfe, minimise
+from tests.support.projected import ProjectedMirrorDescent
 
 PS = [1.1, 1.5, 1.75, 2, 3, 4]
 LOSSES = ["logistic", "exponential", "linear"]
-MATRIX = (-2, -1)
-
-
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
-@pytest.fixture
-def toy(seed):
-    return AttentionProblem.random(n=3, T=4, d=3, seed=seed + 1)
+SEARCHES = [FrankWolfe, ProjectedMirrorDescent]
 
 
 def norm(W, p):
@@ -223,9 +215,9 @@ def test_the_slow_twin_ends_at_the_same_point(p, seed):
 
 
 @pytest.mark.parametrize("p", [1.1, 1.5, 2, 3])
-def test_the_two_routes_meet(p):
+def test_frank_wolfe_and_its_slow_twin_meet(p):
     problems, v = AttentionProblem.random(n=3, T=4, d=4, seed=range(1, 6))
-    one, two = (attention_path(problems, v, p, [0.3, 3, 12], method=m, steps=250) for m in ROUTES)
+    one, two = (attention_path(problems, v, p, [0.3, 3, 12], search=s, steps=250) for s in SEARCHES)
     assert (one.residual <= 1e-8).all()
     assert (two.residual <= 1e-8).all()
     torch.testing.assert_close(one.log_excess, two.log_excess, rtol=0, atol=1e-6)
@@ -285,7 +277,7 @@ def test_axes_of_problems_and_decoders_broadcast(toy):
     )
     path = attention_path(many, decoders, 2, [1, 10])
     assert path.W.shape == (2, 3, 2, 3, 3)
-    assert path.attention.shape == (2, 3, 2, 3, 4)
+    assert path.attention.shape == (2, 3, 2, 4, 5)
     for i in range(3):
         alone = attention_path(problem, decoders[i, 0], 2, [1, 10])
         for j in range(2):
@@ -302,7 +294,7 @@ def test_there_are_local_optima_and_the_least_risk_is_kept():
     assert path.spread[-1].max() > 1e-2
     ball = Ball(problems, v, 100.0, LpPotential(2), "logistic")
     for _ in range(5):
-        other = minimise(ball, torch.randn(4, 10, 10).double(), "frank-wolfe", 1e-6, 300)
+        other = minimise(ball, torch.randn(4, 10, 10).double(), 1e-6, 300)
         assert (ball.at(other).value[:, 0, 0] >= path.log_excess[-1] - 1e-6).all()
 
 
@@ -322,9 +314,9 @@ def opposed():
     return AttentionProblem(X, [1, -1], z), torch.tensor([0.0, 1.0]).double()
 
 
-@pytest.mark.parametrize("method", ROUTES)
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("p", [1.5, 2, 3])
-def test_a_minimum_inside_the_ball_is_left_inside(p, method):
+def test_a_minimum_inside_the_ball_is_left_inside(p, search):
     """The best compromise is u = 0, at any radius."""
     problem, v = opposed()
     ball = Ball(
@@ -335,11 +327,11 @@ def test_a_minimum_inside_the_ball_is_left_inside(p, method):
         "logistic",
     )
     start = torch.tensor([[[0.3, 0.1], [0.2, 0.1]]]).double()
-    end = ball.at(minimise(ball, start, method, 1e-8, 500))
+    end = ball.at(minimise(ball, start, 1e-8, 500, search))
     assert end.residual.item() <= 1e-8
     assert norm(end.w, p).item() < 0.9
     assert (2 * end.w[0, 0, 0] + end.w[0, 1, 0]).abs() < 1e-7
-    path = attention_path(problem, v, p, [0.5, 5], method=method)
+    path = attention_path(problem, v, p, [0.5, 5], search=search)
     torch.testing.assert_close(path.risk, problem.risk(torch.zeros(2, 2), v).expand(2))
     assert (norm(path.W, p) <= path.radii * (1 + 1e-12)).all()
 
@@ -418,14 +410,14 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("method", ROUTES)
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("wrong", BROKEN)
-def test_a_broken_map_is_caught(wrong, method, monkeypatch):
+def test_a_broken_map_is_caught(wrong, search, monkeypatch):
     problem, v = AttentionProblem.random(n=3, T=4, d=4, seed=1)
     radii = [0.1, 5]
     good = attention_path(problem, v, 3, radii)
     monkeypatch.setattr(LpPotential, *BROKEN[wrong])
-    path = attention_path(problem, v, 3, radii, method=method, steps=60)
+    path = attention_path(problem, v, 3, radii, search=search, steps=60)
     off_the_sphere = (path.W.abs() ** 3).sum(MATRIX) ** (1 / 3) - path.radii
     caught = {
         "residual": path.residual.max() > 1e-6,
@@ -433,7 +425,7 @@ def test_a_broken_map_is_caught(wrong, method, monkeypatch):
         "norm": off_the_sphere.abs().max() > 1e-6,
     }
     # Frank-Wolfe's inverse map is a first guess that its memory corrects: it may still arrive.
-    assert any(caught.values()) or (wrong, method) == ("inverse, p for p - 1", "frank-wolfe")
+    assert any(caught.values()) or (wrong, search) == ("inverse, p for p - 1", FrankWolfe)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +439,6 @@ def test_a_broken_map_is_caught(wrong, method, monkeypatch):
         ({"radii": [math.nan]}, r"radii .* got \[nan\]"),
         ({"radii": 3.0}, r"radii .* got 3\.0"),
         ({"p": 1.0}, r"p must be a finite number above 1, got 1\.0"),
-        ({"method": "newton"}, "method must be one of frank-wolfe, mirror; got 'newton'"),
         ({"loss": "hinge"}, "got 'hinge'"),
         ({"starts": -1}, "starts must be at least 0, got -1"),
         ({"tol": 0.0}, r"tol must be positive, got 0\.0"),

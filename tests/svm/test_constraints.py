@@ -6,14 +6,14 @@ import torch
 from mdlib import AttentionProblem, LpPotential
 from mdlib.svm.constraints import SampleConstraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, scale_to_optimum
-from mdlib.svm.rows import TokenRows
+from mdlib.svm.problems import TokenProblem
 
 BATCH, N, T, D = 3, 4, 5, 6
 
 
 def token_constraints():
     problem, v = AttentionProblem.random(N, T, D, seed=range(1, BATCH + 1))
-    return TokenRows(problem, problem.optimal_tokens(v), None).constraints
+    return TokenProblem(problem, problem.optimal_tokens(v), None).constraints
 
 
 def sample_constraints():
@@ -72,7 +72,7 @@ def test_parts_and_multiples(A):
 
 def test_a_row_knows_its_input_and_token():
     problem, _ = AttentionProblem.random(2, 4, 3, seed=1)
-    rows = TokenRows(problem, torch.tensor([1, 3]), None)
+    rows = TokenProblem(problem, torch.tensor([1, 3]), None)
     names = [rows.name(0, row) for row in range(6)]
     tokens = [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert names == [f"input {i}, token {t}" for i, t in tokens]

@@ -1,5 +1,7 @@
 """Both SVMs: certified for every p, equal to cvxpy, and clear about what cannot be solved."""
 
+import sys
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -15,12 +17,13 @@ from mdlib import (
     NotSolvedError,
     attention_svm,
     classifier_svm,
+    label_margin,
 )
 from mdlib.svm import solve
 from mdlib.svm.constraints import TokenConstraints
 from mdlib.svm.duality import relative_gap
 from mdlib.svm.interior import interior_point
-from mdlib.svm.rows import TokenRows
+from mdlib.svm.problems import TokenProblem
 from mdlib.svm.solution import certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
@@ -187,7 +190,7 @@ def test_a_large_batch_is_solved_in_pieces(monkeypatch):
     whole = attention_svm(problem, tokens, 2)
     calls = []
     monkeypatch.setattr(
-        solve, "_WORKSPACE", 3 * TokenRows(problem, tokens, None).constraints.workspace
+        solve, "_WORKSPACE", 3 * TokenProblem(problem, tokens, None).constraints.workspace
     )
     monkeypatch.setattr(
         solve, "interior_point", lambda A, *rest: calls.append(len(A.z)) or interior_point(A, *rest)
@@ -544,6 +547,13 @@ def test_multipliers_that_cancel_at_the_start(monkeypatch):
         classifier_svm([[1.0], [-1.0]], [1, 1], 2)
 
 
+def test_without_cvxpy_its_solver_says_where_to_get_it(monkeypatch):
+    problem, v = AttentionProblem.random(n=2, T=3, d=4, seed=1)
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'attention-in-the-mirror\[book\]'"):
+        attention_svm(problem, problem.optimal_tokens(v), 2, solver="cvxpy")
+
+
 def test_cvxpy_without_an_answer_points_to_the_proof():
     problem, tokens = enclosed_problem()
     with pytest.raises(cp.SolverError, match="status 'infeasible'; solver='dual' says which"):
@@ -577,3 +587,17 @@ def test_inputs_of_one_token_are_refused():
 def test_bad_samples(features, labels, message):
     with pytest.raises(ValueError, match=message):
         classifier_svm(features, labels, 2)
+
+
+def test_label_margins_of_a_batch(seed):
+    torch.manual_seed(seed)
+    x, y = torch.randn(20, 5, 3).double(), torch.randn(20, 5).sign()
+    for p in (1.5, 2, 4):
+        margins = label_margin(x, y, p)
+        for i in range(20):
+            try:
+                expected = 1 / classifier_svm(x[i], y[i], p).norm.item()
+            except ValueError:  # InfeasibleError: no v separates them
+                expected = 0.0
+            assert margins[i].item() == pytest.approx(expected, rel=1e-5, abs=1e-7)
+        assert 0 < (margins > 0).sum() < 20

@@ -1,32 +1,21 @@
-r"""Least risk over an l_p ball, by two routes that are both the mirror map once more.
+r"""Frank-Wolfe with a memory: the least risk over an l_p ball, by the mirror map once more.
 
-Let psi be the l_p potential and G the gradient of the risk at W, :math:`\|W\|_p \le R`.
-
-**Frank-Wolfe.** The point of the ball that G likes best makes Hoelder's inequality tight,
+Let psi be the l_p potential and G the gradient of the risk at W, :math:`\|W\|_p \le R`. The linear
+minimisation oracle, the point of the ball that G likes best, makes Hoelder's inequality tight,
 
 .. math::
     S = \arg\min_{\|S\|_p \le R} \langle G, S\rangle
       = R\,(\nabla\psi)^{-1}(-G / \|G\|_q),
 
 because :math:`\langle y, (\nabla\psi)^{-1}(y)\rangle = \|(\nabla\psi)^{-1}(y)\|_p^p = \|y\|_q^q`.
-On the sphere W is stationary iff W = S.
-
-**Projected mirror descent.** The Bregman projection of U, :math:`\|U\|_p > R`, onto the ball
-minimises :math:`D_\psi(W, U)` subject to :math:`\psi(W) \le R^p / p`. Its KKT condition is, with a
-multiplier mu >= 0,
-
-.. math:: \nabla\psi(W) - \nabla\psi(U) + \mu \nabla\psi(W) = 0 .
-
-So W has the dual :math:`\nabla\psi(U)/(1 + \mu)`. The map is homogeneous, hence W is a multiple of
-U: the projection merely rescales, to :math:`U \min(1, R/\|U\|_p)`.
-
-The first moves weights towards S, the second moves duals towards -G. For large p the inverse map
-is steep at 0, and a small move of the dual a large one of the weights: there the first is better.
+On the sphere W is stationary iff W = S. The search moves weights towards S, where mirror descent
+moves duals towards -G: for large p a small move of the dual is a large one of the weights.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -34,30 +23,31 @@ from torch import Tensor
 from mdlib.geometry.potentials import LpPotential
 from mdlib.path.ball import Ball, Point, dot
 
-_MEMORY = 15  # steps that Frank-Wolfe remembers
+_MEMORY = 15
+_FIRST = 0.5
+_CONVEX = 1e-6
+_BACK = 4
+_LOST, _CAREFUL = 1e-5, 16
+_SAME, _LEAST_CURVATURE = 1e-9, 1e-6
+_ENOUGH, _FLATTER, _ROUNDING = 1e-4, 0.8, 1e-14
 
 
-class ProjectedMirrorDescent:
-    """Projected mirror descent. The step size is spectral: the last step's inverse curvature."""
+class Search(Protocol):
+    """How a ball is searched: it proposes points, and learns what became of them.
 
-    def __init__(self, psi: LpPotential, a: Point) -> None:
-        self.psi, self.step = psi, torch.ones_like(a.value)
+    All is in rows, one problem each; the points lie in the unit ball.
+    """
+
+    def __init__(self, psi: LpPotential, a: Point) -> None: ...
 
     def propose(self, a: Point) -> Tensor:
-        """Return the next points, yet to be projected."""
-        return self.psi.inverse(a.y + self.step * a.pull)
+        """Return the next points (N, rows, d), yet to be projected."""
 
     def learn(self, a: Point, b: Point, ok: Tensor) -> None:
         """Take in that the proposals made at a are b, and which of them are accepted."""
-        s, length = b.w - a.w, dot(b.w - a.w, b.y - a.y)
-        curvature = dot(s, _change(a, b)) - b.push * length
-        spectral = length / torch.maximum(curvature, 1e-3 * length)
-        spectral = torch.where(length > 0, spectral, 1.0)
-        self.step = torch.where(ok, spectral, self.step / 4)
 
     def keep(self, rows: Tensor) -> None:
         """Forget the other rows."""
-        self.step = self.step[rows]
 
 
 class FrankWolfe:
@@ -69,7 +59,7 @@ class FrankWolfe:
 
     def __init__(self, psi: LpPotential, a: Point) -> None:
         self.psi = psi
-        self.scale, self.step = torch.full_like(a.value, 0.5), torch.ones_like(a.value)
+        self.scale, self.step = torch.full_like(a.value, _FIRST), torch.ones_like(a.value)
         self.memory: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=_MEMORY)
         self.direction = torch.zeros_like(a.w)
         self._aim(a, torch.ones_like(a.active))
@@ -80,17 +70,17 @@ class FrankWolfe:
 
     def learn(self, a: Point, b: Point, ok: Tensor) -> None:
         """Take in that the proposals made at a are b, and which of them are accepted."""
-        s, z = b.w - a.w, _change(a, b)
+        s, z = b.w - a.w, change(a, b)
         curvature = dot(s, z)
-        convex = ok & (curvature > 1e-6 * dot(s, b.y - a.y)) & (curvature > 0)
+        convex = ok & (curvature > _CONVEX * dot(s, b.y - a.y)) & (curvature > 0)
         self.memory.append((s, z, torch.where(convex, 1 / curvature, 0.0)))
         secant = curvature / dot(z, self.slope * z)
         self.scale = torch.where(convex, secant, self.scale)
-        self.step = torch.where(ok, 1.0, self.step / 4)
-        lost = self.step < 1e-5
+        self.step = torch.where(ok, 1.0, self.step / _BACK)
+        lost = self.step < _LOST
         if lost.any():  # the memory misleads: forget it, and be more careful
             self.step = torch.where(lost, 1.0, self.step)
-            self.scale = torch.where(lost, self.scale / 16, self.scale)
+            self.scale = torch.where(lost, self.scale / _CAREFUL, self.scale)
             for k, (s, z, weight) in enumerate(self.memory):
                 self.memory[k] = s, z, torch.where(lost, 0.0, weight)
         self._aim(_choose(ok, b, a), ok | lost)
@@ -105,9 +95,11 @@ class FrankWolfe:
     def _aim(self, a: Point, where: Tensor) -> None:
         liked = self.psi.inverse(a.pull)
         lead = a.pull - a.y
-        near = lead.abs() < 1e-9
+        near = lead.abs() < _SAME
         chord = ((liked - a.w) / torch.where(near, 1.0, lead)).clamp_min(0)
-        self.slope = torch.where(near, 1 / self.psi.curvature(a.w).clamp_min(1e-6), chord)
+        self.slope = torch.where(
+            near, 1 / self.psi.curvature(a.w).clamp_min(_LEAST_CURVATURE), chord
+        )
         direction = -self._inverse_hessian(a.push * a.y - a.pull)
         along = torch.where(a.push > 0, dot(a.y, direction), 0.0)
         direction = direction - along * a.w  # tangent to the sphere, which then rescaling keeps
@@ -128,13 +120,9 @@ class FrankWolfe:
         return g
 
 
-ROUTES: dict[str, type[FrankWolfe] | type[ProjectedMirrorDescent]] = {
-    "frank-wolfe": FrankWolfe,
-    "mirror": ProjectedMirrorDescent,
-}
-
-
-def minimise(ball: Ball, w: Tensor, method: str, tol: float, steps: int) -> Tensor:
+def minimise(
+    ball: Ball, w: Tensor, tol: float, steps: int, search: type[Search] = FrankWolfe
+) -> Tensor:
     """Descend from w (N, d, d) until each row's residual is at most tol, or for so many steps.
 
     The objective never rises. A row that has arrived stands still, and once half of them have the
@@ -142,7 +130,7 @@ def minimise(ball: Ball, w: Tensor, method: str, tol: float, steps: int) -> Tens
     """
     end, rows = w.clone(), torch.arange(len(w), device=w.device)
     a = ball.at(w)
-    route = ROUTES[method](ball.psi, a)
+    route = search(ball.psi, a)
     for _ in range(steps):
         live = a.residual > tol
         if 2 * live.sum() <= len(live):
@@ -167,15 +155,15 @@ def _accepted(a: Point, b: Point, radius: float) -> Tensor:
     The second rule is the approximate Wolfe condition of Hager and Zhang (2005).
     """
     s = b.w - a.w
-    enough = b.value <= a.value - 1e-4 * a.log_slope.exp() * dot(a.pull, s).clamp_min(0)
+    enough = b.value <= a.value - _ENOUGH * a.log_slope.exp() * dot(a.pull, s).clamp_min(0)
     fall_a, fall_b = (dot(x.pull - x.push * x.y, s) for x in (a, b))
-    flatter = (fall_a > 0) & (fall_b >= -0.8 * fall_a)
-    hidden = (b.value - a.value).abs() <= 1e-14 * (radius + a.value.abs())
+    flatter = (fall_a > 0) & (fall_b >= -_FLATTER * fall_a)
+    hidden = (b.value - a.value).abs() <= _ROUNDING * (radius + a.value.abs())
     return torch.where(hidden, flatter, enough)
 
 
-def _change(a: Point, b: Point) -> Tensor:
-    """The change of the Lagrangian's gradient from a to b, each gradient over its own norm.
+def change(a: Point, b: Point) -> Tensor:
+    """Return the change of the Lagrangian's gradient from a to b, each gradient over its own norm.
 
     On the sphere only directions matter. The norms agree there nearly, as befits a logarithm;
     where they differ by orders of magnitude, at a poor local optimum of a large ball, directions

@@ -1,9 +1,9 @@
-"""From a problem to its constraints and back: shapes, padding, names, and what is refused."""
+"""Margin problems as they are asked: checked, made one batch axis, and answered in their shapes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,11 +11,28 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.attention.shapes import one_axis
-from mdlib.svm.constraints import SampleConstraints, TokenConstraints
+from mdlib.svm.constraints import Constraints, SampleConstraints, TokenConstraints
 from mdlib.svm.solution import Solution
 
 
-class TokenRows:
+class MarginProblem(Protocol):
+    """Constraints along one batch axis, and the way back to what was asked."""
+
+    @property
+    def constraints(self) -> Constraints:
+        """Return A w >= b of each problem."""
+
+    def name(self, b: int, row: int) -> str:
+        """Name the constraint of a row."""
+
+    def per_constraint(self, x: Tensor, fill: float) -> Tensor:
+        """Give numbers of the rows, (B, m), the shape that was asked for."""
+
+    def restore(self, solution: Solution) -> Solution:
+        """Give a solution the shape that was asked for."""
+
+
+class TokenProblem:
     """The constraints of an attention SVM, with the batch axes made one.
 
     ``tokens`` and ``required`` broadcast against the problem, so that one problem may be asked
@@ -95,7 +112,7 @@ class TokenRows:
         return _with_batch(solution, self.batch)
 
 
-class SampleRows:
+class SampleProblem:
     """The constraints of a classifier's SVM, with the batch axes made one."""
 
     def __init__(self, features: Any, labels: Any) -> None:

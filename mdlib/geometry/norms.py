@@ -1,4 +1,4 @@
-"""Powers and l_p norms of tensors: fast for the exponents in use, exact at any scale."""
+"""The l_p norm of a tensor, at any scale, for 1 <= p <= inf."""
 
 from __future__ import annotations
 
@@ -7,32 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from mdlib.geometry.potential import Dim, entrywise
+from mdlib.geometry.entrywise import PIECE, entrywise, is_large, power_, signed_power
 
-PIECE = 1 << 17  # entries; a few float32 arrays of them fit in a core's cache
-
-
-def signed_power(x: Tensor, e: float) -> Tensor:
-    """sign(x)|x|^e, which at 0 keeps the sign of the zero."""
-    return x.clone() if e == 1 else power_(x.abs(), e).copysign_(x)
-
-
-def power_(x: Tensor, e: float) -> Tensor:
-    """x**e for x >= 0, in place; small half-integer exponents without the slow general pow."""
-    if e <= 0 or e > 32 or not (2 * e).is_integer():
-        return x.pow_(e)
-    whole, half = int(e), e != int(e)
-    result = x.sqrt() if half else None
-    while whole:
-        last = whole == 1
-        if whole & 1:
-            factor = x if last else x.clone()
-            result = factor if result is None else result.mul_(factor)
-        whole >>= 1
-        if not last:
-            x.mul_(x)
-    assert result is not None
-    return result
+Dim = int | tuple[int, ...] | None
 
 
 def lp_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
@@ -56,8 +33,3 @@ def _unit_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
         return total.clamp_min(1).pow(1 / p)
     powers = entrywise(w, lambda u: power_(u.abs(), p), lambda u: p * signed_power(u, p - 1))
     return powers.sum(dim, keepdim).clamp_min(1).pow(1 / p)
-
-
-def is_large(w: Tensor) -> bool:
-    """Whether a map that reads and writes w several times leaves the cache, and w may be cut."""
-    return w.device.type == "cpu" and w.numel() > PIECE and w.is_contiguous()
