@@ -12,7 +12,7 @@ SOURCES := _config.yml _toc.yml $(shell find book -type f -not -path '*/.*' -not
 export OMP_NUM_THREADS := 1
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 
-.PHONY: help book test notebooks serve lint bench isolated pins clean
+.PHONY: help book test notebooks steady serve lint bench isolated pins clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ test: lint $(SITE) ## lint, build the site, then run every test, doctest and not
 
 notebooks: $(READY) ## run every chapter and save its outputs (one: NB=book/part/01-name.ipynb)
 	@$(PY) book/_tools/refresh.py $(NB)
+
+steady: $(READY) ## run every chapter as if on other processors (one: NB=book/part/01-name.ipynb)
+	@$(PY) book/_tools/steady.py $(NB)
 
 serve: book ## serve the site at http://localhost:8000
 	@$(PY) -m http.server --directory _build/html 8000
