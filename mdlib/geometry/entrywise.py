@@ -77,5 +77,9 @@ def is_large(w: Tensor) -> bool:
 
     A subclass may not: the pieces of a DTensor, for one, are copies.
     """
-    plain = type(w) in (Tensor, torch.nn.Parameter)
-    return plain and w.device.type == "cpu" and w.numel() > PIECE and w.is_contiguous()
+    return w.numel() > PIECE and w.device.type == "cpu" and w.is_contiguous() and is_plain(w)
+
+
+def is_plain(w: Tensor) -> bool:
+    """Whether w is torch's own tensor, of no subclass."""
+    return type(w) in (Tensor, torch.nn.Parameter)

@@ -10,10 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
+from mdlib.geometry.entrywise import is_plain
+
 
 def is_distributed(x: Tensor) -> bool:
     """Whether x is a DTensor. Asked by its mark: importing the class would take its time."""
-    return hasattr(x, "device_mesh")
+    return not is_plain(x) and hasattr(x, "device_mesh")
 
 
 def is_sharded(x: Tensor) -> bool:

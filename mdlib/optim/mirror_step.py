@@ -37,14 +37,16 @@ class MirrorStep:
         group: dict[str, Any],
     ) -> None:
         self.param, self._group, self._potential = local(param), group, group["potential"]
-        tensors = [param, grad, dual] if momentum is None else [param, grad, dual, momentum]
-        self._pieces = _pieces([local(x) for x in tensors], self._potential.separable)
-        self._length = _length(grad.to(dual.dtype), self._potential) if group["normalize"] else None
+        state = [dual] if momentum is None else [dual, momentum]
+        tensors = [self.param, *map(local, [grad, *state])]
+        self._pieces = _pieces(tensors, self._potential.separable)
+        wanted = group["normalize"]
+        self._length = _length(grad.to(dual.dtype), self._potential) if wanted else None
         self.follow()
 
     def follow(self) -> None:
         """Bring the dual up to date with the parameter; this may raise, and moves no weight."""
-        self._settled = [follow(piece[0], piece[2], self._potential) for piece in self._pieces]
+        self._settled = [_follow(piece[0], piece[2], self._potential) for piece in self._pieces]
 
     def take(self) -> None:
         """Move the parameter and its state."""
@@ -63,7 +65,7 @@ def _take(
     group: dict[str, Any],
 ) -> None:
     potential, lr = group["potential"], float(group["lr"])
-    before = None if settled else dual.clone()
+    waiting = None if settled else _Waiting(param, dual, potential)
     grad = grad.to(dual.dtype)
     if length is not None:
         largest, norm = length
@@ -73,29 +75,53 @@ def _take(
     if group["weight_decay"]:
         dual.mul_(1 - lr * group["weight_decay"])
     dual.add_(grad, alpha=lr if group["maximize"] else -lr)
-    w = potential.inverse(dual)
-    if before is not None:  # a weight that is not the image of its dual waits until that moves
-        moved = dual != before
-        w = torch.where(moved if potential.separable else moved.any(), w.to(param.dtype), param)
-    param.copy_(w)
+    param.copy_(potential.inverse(dual))
+    if waiting:
+        waiting.put_back(param, dual)
 
 
-def follow(param: Tensor, dual: Tensor, potential: Potential) -> bool:
+class _Waiting:
+    """The weights that are not the image of their dual: they stay until that moves."""
+
+    def __init__(self, param: Tensor, dual: Tensor, potential: Potential) -> None:
+        odd = potential.inverse(dual).to(param.dtype) != param
+        self._where, self._separable = _places(odd, potential), potential.separable
+        self._weights, self._duals = param[self._where], dual[self._where]
+        if self._where is ...:  # that copies nothing
+            self._weights, self._duals = self._weights.clone(), self._duals.clone()
+
+    def put_back(self, param: Tensor, dual: Tensor) -> None:
+        moved = dual[self._where] != self._duals
+        if not self._separable:
+            moved = moved.any()
+        param[self._where] = torch.where(moved, param[self._where], self._weights)
+
+
+def _places(mask: Tensor, potential: Potential) -> Any:
+    """The index of the entries in a mask; of all of them where they belong together."""
+    return mask.nonzero(as_tuple=True) if potential.separable and mask.ndim else ...
+
+
+def _follow(param: Tensor, dual: Tensor, potential: Potential) -> bool:
     """Bring the dual up to date where somebody changed the parameter since the last step.
 
-    Returns whether the parameter is the image of its dual to the last bit. It is not before its
-    first step: the way to the dual and back rounds, and the dual of a weight may leave the range
-    (of float32 for p = 20 from 0.004 downwards).
+    Returns whether the parameter is the image of its dual to the last bit. Before its first step
+    it is not: the way to the dual and back rounds, and the dual of a weight may leave the range
+    (of float32, if p = 20, for weights below 0.004).
     """
-    left = potential.inverse(dual)  # what the last step wrote, before it was rounded
-    if torch.equal(left.to(param.dtype), param):
+    image = potential.inverse(dual)  # what the last step wrote, before it was rounded
+    if torch.equal(image.to(param.dtype), param):
         return True
+    where = _places(image.to(param.dtype) != param, potential)
+    w, image = param[where], image[where]
     # Another device may compute the last bits of the inverse otherwise: that is no change.
-    slack = left.abs() * (8 * torch.finfo(dual.dtype).eps)
-    same = (param >= (left - slack).to(param.dtype)) & (param <= (left + slack).to(param.dtype))
-    if not (potential.separable or same.all()):
-        same = torch.zeros_like(same)
-    dual.copy_(torch.where(same, dual, potential.mirror(param.to(dual.dtype))))
+    slack = image.abs() * (8 * torch.finfo(dual.dtype).eps)
+    same = (w >= (image - slack).to(w.dtype)) & (w <= (image + slack).to(w.dtype))
+    if same.all():
+        return False
+    if where is not ...:
+        where = tuple(index[~same] for index in where)
+    dual[where] = potential.mirror(param[where].to(dual.dtype))
     return False
 
 
@@ -113,7 +139,7 @@ def _length(grad: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
 
 
 def _pieces(tensors: list[Tensor], separable: bool) -> list[tuple[Tensor, ...]]:
-    """Cut a large parameter and its state; only where the maps are entrywise.
+    """Cut a large parameter and its state, where the maps are entrywise.
 
     Every map reads and writes its entries several times.
     """
@@ -126,7 +152,7 @@ def sharing_memory(params: list[Tensor]) -> set[int]:
     """Return the places of those parameters whose memory another one overlaps."""
     spans = sorted((*_span(w), i) for i, w in enumerate(params) if w.numel() and not w.is_meta)
     shared: set[int] = set()
-    reach, owner = -1, -1  # the furthest end so far, and whose it is
+    reach = owner = -1  # the furthest end so far, and whose it is
     for start, end, i in spans:
         if start < reach:
             shared |= {owner, i}
@@ -136,7 +162,9 @@ def sharing_memory(params: list[Tensor]) -> set[int]:
 
 
 def _span(w: Tensor) -> tuple[int, int]:
+    """Where the memory of w begins and ends."""
     entries = w.numel()
     if not w.is_contiguous():
         entries = 1 + sum((n - 1) * s for n, s in zip(w.shape, w.stride(), strict=True))
-    return w.data_ptr(), w.data_ptr() + entries * w.itemsize
+    start = w.data_ptr()
+    return start, start + entries * w.itemsize
