@@ -84,6 +84,9 @@ def _describe(x: Any, outer: tuple[Any, ...]) -> str:
         return _function(x, outer)
     if isinstance(x, MethodType):
         return f"{_describe(x.__self__, outer)}.{x.__name__}"
+    if isinstance(x, functools.partial):
+        parts = {"f": x.func, "args": x.args, "keywords": x.keywords}
+        return _call("partial", parts, outer)
     if hasattr(x, "__qualname__"):  # a class, or a function written in C
         return str(x.__qualname__)
     if hasattr(x, "__dict__"):
