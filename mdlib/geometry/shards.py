@@ -19,9 +19,8 @@ def is_distributed(x: Tensor) -> bool:
 
 
 def is_sharded(x: Tensor) -> bool:
-    """Whether this process holds a part of x only."""
-    places = _distributed(x).placements if is_distributed(x) else ()
-    return not all(place.is_replicate() for place in places)
+    """Whether this process holds a part of a DTensor only."""
+    return not all(place.is_replicate() for place in _distributed(x).placements)
 
 
 def local(x: Tensor) -> Tensor:
@@ -40,8 +39,8 @@ def on_each_shard(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def laid_out_as(x: Tensor, like: Tensor) -> Tensor:
-    """Return x in the parts in which ``like`` is held: partial sums added up, pieces exchanged."""
-    if is_distributed(like) and _distributed(x).placements != _distributed(like).placements:
+    """Return a DTensor in the parts in which ``like`` is held: sums finished, pieces exchanged."""
+    if _distributed(x).placements != _distributed(like).placements:
         return _distributed(x).redistribute(placements=_distributed(like).placements)  # type: ignore[no-any-return]
     return x
 

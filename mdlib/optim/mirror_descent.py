@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.geometry import LpPotential, Potential
-from mdlib.geometry.shards import is_sharded, laid_out_as, on_each_shard
+from mdlib.geometry.shards import is_distributed, is_sharded, laid_out_as, on_each_shard
 from mdlib.optim.mirror_step import MirrorStep, sharing_memory
 
 _STATE = {"dual", "momentum"}
@@ -143,16 +143,19 @@ class MirrorDescent(Optimizer):
         """Check one parameter and bring its state up to date."""
         potential, state, dtype = group["potential"], self.state[param], _dual_dtype(param)
         _check_decay(group)
-        _check_whole(param, potential)
-        grad = laid_out_as(_dense(cast(Tensor, param.grad)), param)
+        grad = _dense(cast(Tensor, param.grad))
+        if is_distributed(param):
+            _check_whole(param, potential)
+            grad = laid_out_as(grad, param)
         if "dual" not in state:
             state["dual"] = on_each_shard(lambda w: potential.mirror(w.to(dtype)), param)
         if group["momentum"] and "momentum" not in state:
             state["momentum"] = torch.zeros_like(state["dual"])
-        for name in _STATE & state.keys():  # model.double() or .to(device) moves weights alone
-            state[name] = state[name].to(param.device, dtype)
-        momentum = state["momentum"] if group["momentum"] else None
-        return MirrorStep(param, grad, state["dual"], momentum, group)
+        for name, value in state.items():  # model.double() or .to(device) moves weights alone
+            if name in _STATE and (value.dtype != dtype or value.device != param.device):
+                state[name] = value.to(param.device, dtype)
+        momentum = [state["momentum"]] if group["momentum"] else []
+        return MirrorStep(group, param, grad, state["dual"], *momentum)
 
     def _recall_potentials(self) -> None:
         """Put a potential where a wrapper left the name that it is saved under.
