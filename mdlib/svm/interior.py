@@ -24,6 +24,13 @@ from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import mirror_distance, relative_gap, scale_to_optimum
 
 _STEPS = 200
+_SLACK = 0.5
+_NEAR = 0.1
+_RIDGE = 1e-14
+_OF_THE_WAY = 0.99
+_CLOSE = 1e-8
+_TRIES, _SHORTER = 20, 0.6
+_SHORT, _LONG = 0.2, 0.6
 _PATIENCE = 40  # steps without a better gap after which a problem is left as it is
 _FARTHEST = 0.8  # relative distance of w from the mirror image of the multipliers
 _LEAST_DAMPING, _FIRST_DAMPING, _MOST_DAMPING = 1e-12, 1e-8, 1e-1
@@ -44,7 +51,7 @@ def interior_point(
     pull = A.row_norms(psi.q)  # at the start each row pulls alike, however long it is
     multipliers = scale_to_optimum(A, psi, 1 / torch.where(pull > 0, pull, 1.0))
     w = psi.inverse(A.pull(multipliers))
-    slack = (A.margins(w) - A.bound).clamp_min(0.5)
+    slack = (A.margins(w) - A.bound).clamp_min(_SLACK)
     damping = torch.full_like(w[:, :1], _FIRST_DAMPING)
     best = _Best(w, multipliers)
     open_ = torch.arange(len(w), device=w.device)  # which problems are still being worked on
@@ -86,7 +93,7 @@ class _Best:
         proves_more = gap_before.isinf() & (bound > self.bound[problems])
         better = proved | (gap < gap_before) | proves_more
         # Far from the optimum the gap is 1 or more for many steps while the iterates get better.
-        age = torch.where(better | (gap > 0.1), 0.0, self.age[problems] + 1)
+        age = torch.where(better | (gap > _NEAR), 0.0, self.age[problems] + 1)
         self.age[problems] = age
         where = problems[better]
         self.gap[where], self.bound[where] = gap[better], bound[better]
@@ -107,7 +114,7 @@ class _NewtonStep:
         self.shortfall = A.bound + slack - A.margins(w + self.miss)
         gram = A.gram(self.flex)
         diagonal = gram.diagonal(dim1=-2, dim2=-1)
-        diagonal += slack / multipliers + 1e-14 * diagonal
+        diagonal += slack / multipliers + _RIDGE * diagonal
         self.factor, _ = torch.linalg.cholesky_ex(gram)
 
     def predict_and_correct(self, leash: float) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
@@ -121,7 +128,7 @@ class _NewtonStep:
         # The correction is for a full predicted step; after a short one it would mislead.
         bend = length**2 * d_multipliers * d_slack
         d_multipliers, d_slack = self._solve(centring * mean - bend)
-        length = 0.99 * self._to_boundary(d_multipliers, d_slack)
+        length = _OF_THE_WAY * self._to_boundary(d_multipliers, d_slack)
         d_dual = self.A.pull(d_multipliers)
         d_w = self.flex * d_dual + self.miss
         return self._near_mirror(length, d_w, d_dual, leash), (d_w, d_multipliers, d_slack)
@@ -142,14 +149,14 @@ class _NewtonStep:
         """Shorten the step until w stays near the mirror image of the multipliers."""
         psi = self.psi
         left = (self.multipliers * self.slack).sum(-1, True) / self.multipliers.sum(-1, True)
-        limit = (leash * left).clamp(1e-8, _FARTHEST)
+        limit = (leash * left).clamp(_CLOSE, _FARTHEST)
         limit = torch.maximum(limit, mirror_distance(psi, self.w, self.dual)[..., None])
-        for _ in range(20):
+        for _ in range(_TRIES):
             w, dual = self.w + length * d_w, self.dual + length * d_dual
             far = mirror_distance(psi, w, dual)[..., None] > limit
             if not far.any():
                 break
-            length = torch.where(far, 0.6 * length, length)
+            length = torch.where(far, _SHORTER * length, length)
         return length
 
 
@@ -171,5 +178,5 @@ def _linearised(
 
 def _adapt(damping: Tensor, length: Tensor) -> Tensor:
     """Damp more after a short step, less after a long one."""
-    factor = torch.where(length < 0.2, 10.0, torch.where(length > 0.6, 0.1, 1.0))
+    factor = torch.where(length < _SHORT, 10.0, torch.where(length > _LONG, 0.1, 1.0))
     return (factor * damping).clamp(_LEAST_DAMPING, _MOST_DAMPING)

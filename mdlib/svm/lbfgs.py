@@ -29,6 +29,8 @@ from mdlib.svm.duality import lower_bound, relative_gap, scale_to_optimum
 _ROUNDS = 40
 _STEPS = 80  # of one round
 _MEMORY = 20
+_FLAT = 1e-12
+_LOOK = 10
 
 
 def lbfgs(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +65,7 @@ def _from_far(A: Constraints, psi: LpPotential, start: Tensor) -> Tensor:
         return norm.square() / 2 - A.bound @ multipliers, A.margins(w) - A.bound
 
     scale = (A.bound @ start) / psi.dual_norm(A.pull(start)) ** 2
-    return _minimise(value_and_gradient, start * scale, steps=5 * _STEPS, ftol=1e-12)
+    return _minimise(value_and_gradient, start * scale, steps=5 * _STEPS, ftol=_FLAT)
 
 
 def _from_near(
@@ -98,7 +100,7 @@ def _minimise(
         return (value / unit).item(), gradient.cpu().numpy()
 
     def look(x: np.ndarray) -> None:
-        if done and next(taken) % 10 == 0 and done(torch.from_numpy(x).to(start) * unit):
+        if done and next(taken) % _LOOK == 0 and done(torch.from_numpy(x).to(start) * unit):
             raise StopIteration
 
     found = minimize(

@@ -21,6 +21,8 @@ from mdlib.svm.textbook import textbook
 _INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
 _WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
 _GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_FARTHER = 1e3
+_LEASH = 300.0
 _STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
 
 
@@ -197,7 +199,7 @@ def _try_again(
     """Work on one problem (a batch of one) that has neither a solution nor a proof of none."""
     psi, limit, small = LpPotential(p), _hopeless(A, p), A.workspace <= _WORKSPACE
     # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
-    far = 1e3 * _hopeless(A, 2.0)
+    far = _FARTHER * _hopeless(A, 2.0)
     proof = interior_point(A, 2.0, tol, far) if small else _one_by_one(A, 2.0, tol, far)
     if lower_bound(A, psi, proof[1]) >= limit:
         return w, proof[1]
@@ -214,7 +216,7 @@ def _try_again(
 
 
 def _on_a_leash(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    return interior_point(A, p, tol, limit, leash=300.0)
+    return interior_point(A, p, tol, limit, leash=_LEASH)
 
 
 def _one_by_one(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:

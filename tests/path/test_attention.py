@@ -23,16 +23,6 @@ LOSSES = ["logistic", "exponential", "linear"]
 SEARCHES = [FrankWolfe, ProjectedMirrorDescent]
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
-@pytest.fixture
-def toy(seed):
-    return AttentionProblem.random(n=3, T=4, d=3, seed=seed + 1)
-
-
 def norm(W, p):
     return LpPotential(p).norm(W, dim=MATRIX)
 
@@ -287,7 +277,7 @@ def test_axes_of_problems_and_decoders_broadcast(toy):
     )
     path = attention_path(many, decoders, 2, [1, 10])
     assert path.W.shape == (2, 3, 2, 3, 3)
-    assert path.attention.shape == (2, 3, 2, 3, 4)
+    assert path.attention.shape == (2, 3, 2, 4, 5)
     for i in range(3):
         alone = attention_path(problem, decoders[i, 0], 2, [1, 10])
         for j in range(2):
