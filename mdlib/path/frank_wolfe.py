@@ -97,7 +97,9 @@ class FrankWolfe:
         lead = a.pull - a.y
         near = lead.abs() < _SAME
         chord = ((liked - a.w) / torch.where(near, 1.0, lead)).clamp_min(0)
-        self.slope = torch.where(near, 1 / self.psi.curvature(a.w).clamp_min(_LEAST_CURVATURE), chord)
+        self.slope = torch.where(
+            near, 1 / self.psi.curvature(a.w).clamp_min(_LEAST_CURVATURE), chord
+        )
         direction = -self._inverse_hessian(a.push * a.y - a.pull)
         along = torch.where(a.push > 0, dot(a.y, direction), 0.0)
         direction = direction - along * a.w  # tangent to the sphere, which then rescaling keeps
