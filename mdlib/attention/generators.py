@@ -5,12 +5,13 @@ They are plain tensors and import nothing else of mdlib: `AttentionProblem` stan
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from mdlib.geometry import LpPotential
 
 
 def gaussian_tokens(
@@ -46,7 +47,7 @@ def gaussian_tokens(
     """
     if min(n, T, d) < 1:
         raise ValueError(f"n, T and d must be at least 1, got n={n}, T={T}, d={d}")
-    if isinstance(seed, int | np.integer):
+    if isinstance(seed, Integral):
         return _draw(n, T, d, int(seed))
     if len(seed) == 0:
         raise ValueError("seed is an empty sequence; give at least one seed")
@@ -56,10 +57,10 @@ def gaussian_tokens(
 
 
 def _draw(n: int, T: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator("cpu").manual_seed(int(seed))
 
     def randn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float32)
+        return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
 
     v = randn(d)
     y = torch.where(randn(n) >= 0, 1.0, -1.0)
@@ -130,15 +131,14 @@ def planted_tokens(
     """
     if min(n, T, d) < 1:
         raise ValueError(f"n, T and d must be at least 1, got n={n}, T={T}, d={d}")
-    if not 1 < p < math.inf:
-        raise ValueError(f"p must be a finite number above 1, got {p}")
+    p = LpPotential(p).p
     if not 0 <= spare < n:
         raise ValueError(
             f"spare must lie in 0..{n - 1}, at least one input less than n; got {spare}"
         )
     if rival < 0 or (rival > 0 and T < 2):
         raise ValueError(f"rival must be at least 0 and needs T >= 2, got {rival} with T={T}")
-    if isinstance(seed, int | np.integer):
+    if isinstance(seed, Integral):
         return _plant(n, T, d, p, int(seed), spare, rival)
     if len(seed) == 0:
         raise ValueError("seed is an empty sequence; give at least one seed")
@@ -150,23 +150,25 @@ def planted_tokens(
 def _plant(
     n: int, T: int, d: int, p: float, seed: int, spare: int, rival: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
 
     def randn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
+        return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
 
     q = p / (p - 1)
     y = torch.where(randn(n) >= 0, 1.0, -1.0).double()
     a = _family(randn(d), randn(n, d), q, spare)
-    rho = torch.rand(n, T, 1, generator=generator, dtype=torch.float64) / 2
+    rho = torch.rand(n, T, 1, generator=generator, dtype=torch.float64, device="cpu") / 2
     noise = randn(n, T, d)
     noise = noise / torch.linalg.vector_norm(noise, q, dim=-1, keepdim=True)
     others = rho * a[:, None] + (1 - rho) / 2 * noise
-    place = torch.rand(n, T, generator=generator).argsort(-1)  # of each input's tokens, shuffled
+    # The places of each input's tokens, shuffled.
+    place = torch.rand(n, T, generator=generator, device="cpu").argsort(-1)
     tokens = place[:, 0]
-    others[torch.arange(n), tokens] = a
+    rows = torch.arange(n, device="cpu")
+    others[rows, tokens] = a
     if rival > 0:
-        others[torch.arange(n), place[:, 1]] = rival * _family(randn(d), randn(n, d), q, spare)
+        others[rows, place[:, 1]] = rival * _family(randn(d), randn(n, d), q, spare)
     line = torch.nn.functional.normalize(randn(d), dim=-1)
     z = torch.nn.functional.normalize(randn(n, d), dim=-1)
     along = z @ line
@@ -181,6 +183,6 @@ def _family(g: Tensor, scatter: Tensor, q: float, spare: int) -> Tensor:
     along = scatter - (scatter @ u)[:, None] * g  # u.along = 0
     support = len(scatter) - spare
     along[:support] -= along[:support].mean(0)
-    extra = torch.linspace(3.0, 1.5, spare, dtype=g.dtype)
-    size = torch.cat([torch.ones(support, dtype=g.dtype), extra])[:, None]
+    extra = torch.linspace(3.0, 1.5, spare, dtype=g.dtype, device=g.device)
+    size = torch.cat([g.new_ones(support), extra])[:, None]
     return size * g + along / 2

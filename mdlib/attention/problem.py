@@ -62,13 +62,13 @@ class AttentionProblem:
     """
 
     def __init__(self, X: Any, y: Any, z: Any, mask: Any = None) -> None:
-        X = X if isinstance(X, Tensor) else torch.as_tensor(np.asarray(X))
+        X = X if isinstance(X, Tensor) else torch.from_numpy(np.asarray(X))
         if not X.is_floating_point():
             raise TypeError(f"X must be real floating point, got {X.dtype}; convert with .double()")
         if X.ndim < 3 or 0 in X.shape[-3:]:
             raise ValueError(f"X must have shape (..., n, T, d), none 0; got {tuple(X.shape)}")
-        self.y = torch.as_tensor(y).to(X)
-        self.z = torch.as_tensor(z).to(X)
+        self.y = torch.as_tensor(y, device=X.device).to(X)
+        self.z = torch.as_tensor(z, device=X.device).to(X)
         self.mask = None if mask is None else torch.as_tensor(mask, device=X.device)
         self._check_shapes(X)
         self.X = X if self.mask is None else torch.where(self.mask[..., None], X, 0.0)
@@ -395,7 +395,7 @@ class AttentionProblem:
         ValueError
             If the last ``axes`` axes are not all d long, or the numbers are complex.
         """
-        weight = torch.as_tensor(weight)
+        weight = torch.as_tensor(weight, device=self.X.device)
         shape = self.X.shape[-1:] * axes
         if weight.is_complex() or weight.shape[-axes:] != shape:
             wanted = ", ".join(map(str, shape))

@@ -86,7 +86,7 @@ def attention_descent(
     True
     """
     W0, v = _start("W0", W0, problem, axes=2), _start("v", v, problem, axes=1)
-    W, fixed, batch = _weights(problem, W0, v, (p, None), normalize)
+    W, fixed, batch = _weights(problem, W0, v, (_potential(p), None), normalize)
     run = _descend(problem, W, fixed, batch, steps, (lr, 1.0), loss, record, progress)
     return Trajectory(run.steps, run.W, run.risk, run.attention, run.log_time)
 
@@ -152,8 +152,12 @@ def joint_descent(
     p_W, p_v = p if isinstance(p, tuple) else (p, p)
     rates = lr if isinstance(lr, tuple) else (lr, lr)
     W0, v0 = _start("W0", W0, problem, axes=2), _start("v0", v0, problem, axes=1)
-    W, v, batch = _weights(problem, W0, v0, (p_W, p_v), normalize)
+    W, v, batch = _weights(problem, W0, v0, (_potential(p_W), _potential(p_v)), normalize)
     return _descend(problem, W, v, batch, steps, rates, loss, record, progress)
+
+
+def _potential(p: Exponent) -> Potential:
+    return p if isinstance(p, Potential) else LpPotential(p)
 
 
 def _start(name: str, weight: Tensor | None, problem: AttentionProblem, axes: int) -> Tensor:
@@ -171,17 +175,16 @@ def _weights(
     problem: AttentionProblem,
     W0: Tensor,
     v0: Tensor,
-    p: tuple[Exponent, Exponent | None],
+    p: tuple[Potential, Potential | None],
     normalize: bool,
 ) -> tuple[Weight, Weight, torch.Size]:
     """W and v with one axis of problems, and the batch axes that it stands for."""
     batch = torch.broadcast_shapes(problem.y.shape[:-1], W0.shape[:-2], v0.shape[:-1])  # type: ignore[no-untyped-call]
     if 0 in batch:
         raise ValueError(f"the batch is empty: its axes are {tuple(batch)}")
-    potentials = [LpPotential(x) if isinstance(x, float | int) else x for x in p]
     W, v = (
         Weight(one_axis(start, batch, 2), psi, normalize)
-        for start, psi in zip((W0, v0[..., None, :]), potentials, strict=True)
+        for start, psi in zip((W0, v0[..., None, :]), p, strict=True)
     )
     return W, v, batch
 
@@ -214,7 +217,8 @@ def _descend(
                 k = span[-1]
                 bar.update(len(span))
             rows.append(_snapshot(problem, W, v, batch, loss, k))
-    return JointTrajectory(torch.tensor(keep), *map(torch.stack, zip(*rows, strict=True)))
+    kept = torch.tensor(keep, device="cpu")
+    return JointTrajectory(kept, *map(torch.stack, zip(*rows, strict=True)))
 
 
 def _snapshot(

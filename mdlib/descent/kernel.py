@@ -12,37 +12,19 @@ mirror map, which is 0 for a weight that does not learn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mdlib.geometry.compiled import exactly, sums
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-def _exactly(function: Callable[..., Any], fastmath: bool | set[str] = False) -> Any:
-    """Compile a function, operation by operation, and keep what was compiled."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": fastmath}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(**options)(function)
-
-
-def _sums(function: Callable[..., Any]) -> Any:
-    """Compile a function whose sums may be taken in any order, with the products fused into them.
-
-    That lets the processor work on several numbers at once. Nothing may be assumed of infinities:
-    padding has logit -inf.
-    """
-    return _exactly(function, fastmath={"contract", "reassoc"})
 
 
 LOGISTIC, EXPONENTIAL, LINEAR = range(3)
 
 
-@_exactly
+@exactly
 def descend(
     X: Array,  # (B, n, T, d)
     XT: Array,  # (B, n, d, T), the same
@@ -87,7 +69,7 @@ def descend(
             log_time_W[b] = np.logaddexp(log_time_W[b], spent)
 
 
-@_sums
+@sums
 def _score(XT: Array, y: Array, v: Array, values: Array) -> None:
     """values_it = y_i v.X_it."""
     n, d, T = XT.shape
@@ -100,7 +82,7 @@ def _score(XT: Array, y: Array, v: Array, values: Array) -> None:
                 values[i, t] += factor * XT[i, a, t]
 
 
-@_sums
+@sums
 def _attend(XT: Array, z: Array, W: Array, padding: Array, queries: Array, logits: Array) -> None:
     """queries_i = W z_i and logits_it = X_it.W z_i."""
     n, d, T = XT.shape
@@ -118,7 +100,7 @@ def _attend(XT: Array, z: Array, W: Array, padding: Array, queries: Array, logit
                 logits[i, t] += query * XT[i, a, t]
 
 
-@_exactly
+@exactly
 def _pull(logits: Array, values: Array, pull: Array) -> tuple[float, float]:
     """Of one input: pull_t e^c = s_t (values_t - margin). Returns c and the margin.
 
@@ -152,7 +134,7 @@ def _pull(logits: Array, values: Array, pull: Array) -> tuple[float, float]:
     return nearest, values[top] + odds_of_nearest * mean
 
 
-@_exactly
+@exactly
 def _log_slope(margin: float, loss: int) -> float:
     if loss == LINEAR:
         return 0.0
@@ -161,7 +143,7 @@ def _log_slope(margin: float, loss: int) -> float:
     return min(-margin, 0.0) - math.log1p(math.exp(-abs(margin)))
 
 
-@_exactly
+@exactly
 def _sizes(log_size: Array) -> float:
     """Take the largest out of numbers given by their logarithms, and return its logarithm."""
     largest: float = log_size.max()
@@ -170,7 +152,7 @@ def _sizes(log_size: Array) -> float:
     return largest
 
 
-@_sums
+@sums
 def _slope_in_weights(
     X: Array, z: Array, pull: Array, size: Array, tokens: Array, G: Array
 ) -> None:
@@ -192,7 +174,7 @@ def _slope_in_weights(
                 G[a, c] += factor * z[i, c]
 
 
-@_sums
+@sums
 def _slope_in_decoder(X: Array, y: Array, attention: Array, size: Array, G: Array) -> None:
     """G = -1/n sum_i size_i y_i sum_t s_it X_it."""
     n, T, d = X.shape
@@ -205,7 +187,7 @@ def _slope_in_decoder(X: Array, y: Array, attention: Array, size: Array, G: Arra
                 G[0, a] += factor * X[i, t, a]
 
 
-@_sums
+@sums
 def _step(
     G: Array,
     log_scale: float,
@@ -244,7 +226,7 @@ def _step(
     return spent
 
 
-@_sums
+@sums
 def _signed_power(x: Array, e: float, out: Array) -> None:
     """Out = sign(x)|x|^e; the exponents of p = 2, 3 and 1.5 without the general power."""
     rows, columns = x.shape

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,11 +66,11 @@ def recorded_steps(record: int | Sequence[int], steps: int) -> list[int]:
     >>> recorded_steps(5, 1000), recorded_steps([1000, 10], 1000)
     ([0, 1, 10, 100, 1000], [10, 1000])
     """
-    if isinstance(record, int | np.integer):
+    if isinstance(record, Integral):
         record = int(record)
         if record < 2:
             raise ValueError(f"record must be at least 2 steps, got {record}")
-        spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64)
+        spaced = steps ** torch.linspace(1, 0, record - 1, dtype=torch.float64, device="cpu")
         return sorted({0, *spaced.round().long().tolist()})
     given = list(record) if isinstance(record, Iterable) else [record]
     if not given or min(given) < 0 or max(given) > steps or any(k != int(k) for k in given):

@@ -107,15 +107,17 @@ class _Points:
     def __init__(
         self, psi: Potential, shape: tuple[int, ...], dtype: torch.dtype, seed: int
     ) -> None:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         size = (_POINTS, *shape)
         self.psi, self.dtype, self.dim = psi, dtype, tuple(range(1, len(size)))
         self.eps = torch.finfo(dtype).eps
         self.duals = []
         for _ in range(3):
             # Moderate magnitudes: p = 1.05 raises them to the 20th power.
-            magnitude = 0.7 + 0.8 * torch.rand(size, generator=generator, dtype=torch.float64)
-            sign = torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)
+            drawn = torch.rand(size, generator=generator, dtype=torch.float64, device="cpu")
+            magnitude = 0.7 + 0.8 * drawn
+            drawn = torch.rand(size, generator=generator, dtype=torch.float32, device="cpu")
+            sign = torch.where(drawn < 0.5, -1.0, 1.0)
             self.duals.append((sign * magnitude).to(dtype))
 
     @property
@@ -205,7 +207,7 @@ def _never_nan(at: _Points) -> float:
     info = torch.finfo(at.dtype)
     sizes = [0.0, info.smallest_normal / 2, info.smallest_normal, 1.0, 1e4, info.max]
     for extreme in (sign * size for size in sizes for sign in (1, -1)):
-        x = torch.tensor([extreme], dtype=at.dtype)
+        x = torch.tensor([extreme], dtype=at.dtype, device="cpu")
         images = [at.psi.inverse(x)]
         with contextlib.suppress(ValueError):  # a point outside the domain is refused, not mapped
             images += [at.psi.mirror(x), at.psi.value(x)]

@@ -73,5 +73,13 @@ def power_(x: Tensor, e: float) -> Tensor:
 
 
 def is_large(w: Tensor) -> bool:
-    """Whether a map that reads and writes w several times leaves the cache, and w may be cut."""
-    return w.device.type == "cpu" and w.numel() > PIECE and w.is_contiguous()
+    """Whether a map that reads and writes w several times leaves the cache, and w may be cut.
+
+    A subclass may not: the pieces of a DTensor, for one, are copies.
+    """
+    return w.numel() > PIECE and w.device.type == "cpu" and w.is_contiguous() and is_plain(w)
+
+
+def is_plain(w: Tensor) -> bool:
+    """Whether w is torch's own tensor, of no subclass."""
+    return type(w) in (Tensor, torch.nn.Parameter)

@@ -8,18 +8,32 @@ import torch
 from torch import Tensor
 
 from mdlib.geometry.entrywise import PIECE, entrywise, is_large, power_, signed_power
+from mdlib.geometry.shards import is_distributed, local, of_all_shards
 
 Dim = int | tuple[int, ...] | None
 
 
 def lp_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     """The l_p norm, with the largest entry taken out first: |w|^p alone may leave the range."""
+    if dim is None and is_distributed(w):
+        parts = of_all_shards(lp_norm(local(w), p, None, False), w)
+        return lp_norm(parts, p, None, False).view((1,) * w.ndim if keepdim else ())
+    if p == math.inf and w.numel() and not torch.is_grad_enabled():
+        return _largest(w, dim, keepdim)
     wide = w.to(torch.promote_types(w.dtype, torch.float32))
     if w.numel() == 0:
         return _unit_norm(wide, 1, dim, keepdim).to(w.dtype)  # nothing has norm 0 for every p
-    largest = wide.detach().abs().amax(dim=() if dim is None else dim, keepdim=True)
+    largest = _largest(wide.detach(), dim, keepdim=True)
     unit = _unit_norm(wide / largest.masked_fill(largest == 0, 1.0), p, dim, keepdim)
     return (unit * largest.reshape(unit.shape)).to(w.dtype)
+
+
+def _largest(w: Tensor, dim: Dim, keepdim: bool) -> Tensor:
+    """The largest size of an entry; of a large tensor without a copy of it."""
+    if dim is None and is_large(w):
+        ends: Tensor = torch.stack(torch.aminmax(w)).abs().amax()
+        return ends.view((1,) * w.ndim if keepdim else ())
+    return w.abs().amax(dim=() if dim is None else dim, keepdim=keepdim)
 
 
 def _unit_norm(w: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:

@@ -15,14 +15,16 @@ Half-precision input is computed in float32. The potentials themselves are in
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mdlib.geometry.entrywise import Map, entrywise, times
+from mdlib.geometry.identity import constructed
 from mdlib.geometry.norms import Dim
 
 
@@ -34,6 +36,9 @@ class Potential(ABC):
 
     ``dim`` names the axes that make up one parameter; ``None`` means all of them. ``separable``
     says that the maps act on each entry alone.
+
+    A saved optimizer knows its potential by the `identity`: the class and the arguments it was
+    built from. So what makes two potentials differ belongs into the constructor's arguments.
 
     Examples
     --------
@@ -51,10 +56,29 @@ class Potential(ABC):
 
     separable: ClassVar[bool] = False
 
+    _built: str | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what the potential is built from, before anything is computed from it."""
+        self = super().__new__(cls)
+        with contextlib.suppress(TypeError):  # __init__ says it better; unpickling passes nothing
+            object.__setattr__(self, "_built", constructed(cls, args, kwargs))
+        return self
+
+    @property
+    def identity(self) -> str:
+        """What the potential was built from, whole: equal in every process, and for no other one.
+
+        Examples
+        --------
+        >>> from mdlib import Hypentropy
+        >>> Hypentropy(1).identity
+        'Hypentropy(beta=1.0)'
+        """
+        return self._built or repr(self)
+
     def __repr__(self) -> str:
-        """Name the class and its parameters: what an optimizer's saved state is checked against."""
-        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({options})"
+        return self._built or f"{type(self).__name__}()"
 
     @abstractmethod
     def value(self, w: Tensor, dim: Dim = None) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mdlib.geometry.entrywise import power_, signed_power
+from mdlib.geometry.exponent import exponent
 from mdlib.geometry.norms import Dim, lp_norm
 from mdlib.geometry.potential import Potential, SeparablePotential, remainder
 
@@ -41,7 +42,7 @@ class LpPotential(SeparablePotential):
     ValueError
         If p is not a finite number above 1.
     TypeError
-        From the methods, for tensors that are not real floating point.
+        If p is no real number; from the methods, for tensors that are not real floating point.
 
     Examples
     --------
@@ -56,7 +57,7 @@ class LpPotential(SeparablePotential):
     p: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", float(self.p))
+        object.__setattr__(self, "p", exponent(self.p))
         if not (math.isfinite(self.p) and self.p > 1):
             raise ValueError(
                 f"p must be a finite number above 1, got {self.p}; "
@@ -204,7 +205,7 @@ class Hypentropy(SeparablePotential):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beta", float(self.beta))
+        object.__setattr__(self, "beta", exponent(self.beta))
         if not (math.isfinite(self.beta) and self.beta > 0):
             raise ValueError(f"beta must be a finite positive number, got {self.beta}")
 

@@ -16,13 +16,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mdlib.geometry import LpPotential, Potential
-from mdlib.geometry.entrywise import PIECE, is_large
+from mdlib.geometry.shards import is_distributed, is_sharded, laid_out_as, on_each_shard
+from mdlib.optim.mirror_step import MirrorStep, sharing_memory
 
 _STATE = {"dual", "momentum"}
-
-
-Pieces = list[tuple[Tensor, ...]]
-Length = tuple[Tensor, Tensor] | None
 
 
 class MirrorDescent(Optimizer):
@@ -127,58 +124,73 @@ class MirrorDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._recall_potentials()
         # Whatever can be refused is refused before the first weight moves.
         steps = [
-            (self._prepare(param, group), group)
+            self._prepare(param, group)
             for group in self.param_groups
             for param in group["params"]
             if param.grad is not None
         ]
-        for (pieces, length), group in steps:
-            for piece in pieces:
-                _step(*piece, length=length, group=group)
+        shared = sharing_memory([step.param for step in steps])
+        for i, step in enumerate(steps):
+            if i in shared:
+                step.follow()  # the step before may have moved these weights
+            step.take()
         return loss
 
-    def _prepare(self, param: Tensor, group: dict[str, Any]) -> tuple[Pieces, Length]:
-        """Check one parameter, bring its state up to date, and cut both into pieces."""
+    def _prepare(self, param: Tensor, group: dict[str, Any]) -> MirrorStep:
+        """Check one parameter and bring its state up to date."""
         potential, state, dtype = group["potential"], self.state[param], _dual_dtype(param)
         _check_decay(group)
         grad = _dense(cast(Tensor, param.grad))
+        if is_distributed(param):
+            _check_whole(param, potential)
+            grad = laid_out_as(grad, param)
         if "dual" not in state:
-            state["dual"] = potential.mirror(param.to(dtype))
+            state["dual"] = on_each_shard(lambda w: potential.mirror(w.to(dtype)), param)
         if group["momentum"] and "momentum" not in state:
             state["momentum"] = torch.zeros_like(state["dual"])
-        for name in _STATE & state.keys():  # model.double() or .to(device) moves weights alone
-            state[name] = state[name].to(param.device, dtype)
-        tensors = [param, grad, state["dual"]]
-        if group["momentum"]:
-            tensors.append(state["momentum"])
-        pieces = _pieces(tensors, potential.separable)
-        for piece in pieces:
-            _follow(piece[0], piece[2], potential)
-        return pieces, _length(grad.to(dtype), potential) if group["normalize"] else None
+        for name, value in state.items():  # model.double() or .to(device) moves weights alone
+            if name in _STATE and (value.dtype != dtype or value.device != param.device):
+                state[name] = value.to(param.device, dtype)
+        momentum = [state["momentum"]] if group["momentum"] else []
+        return MirrorStep(group, param, grad, state["dual"], *momentum)
+
+    def _recall_potentials(self) -> None:
+        """Put a potential where a wrapper left the name that it is saved under.
+
+        ZeroRedundancyOptimizer writes the groups of a loaded state over ours.
+        """
+        known = self.__dict__.setdefault("_potentials", [])
+        for i, group in enumerate(self.param_groups):
+            if isinstance(group["potential"], str):
+                ours = known[i] if i < len(known) else self.defaults["potential"]
+                _check_saved(group, ours)
+                group["potential"] = ours
+        known[:] = [group["potential"] for group in self.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as plain tensors and numbers; a potential is saved as its repr.
+        """Return the state as plain tensors and numbers; a potential is saved as its identity.
 
         So ``torch.load(..., weights_only=True)`` reads it back.
         """
-        saved = super().state_dict()
-        for group in saved["param_groups"]:
-            group["potential"] = repr(group["potential"])
-        return saved
+        first = self.register_state_dict_post_hook(_name_potentials, prepend=True)
+        try:
+            return super().state_dict()
+        finally:
+            first.remove()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned; its potentials must be this optimizer's own."""
-        potentials = [group["potential"] for group in self.param_groups]
-        for ours, group in zip(potentials, state_dict["param_groups"], strict=False):
-            if group.get("potential") != repr(ours):
-                raise ValueError(
-                    f"the state was saved with {group.get('potential')}, this optimizer uses "
-                    f"{ours!r}; build it with the same potential before loading"
-                )
+        """Load a state that `state_dict` returned; its potentials must be this optimizer's own.
+
+        An option that the state does not have, as it was saved before there was one, stays.
+        """
         loaded: dict[str, Any] = {}  # what is left after everybody's hooks; ours runs last
-        last = self.register_load_state_dict_pre_hook(lambda _, final: loaded.update(final))
+        last = self.register_load_state_dict_pre_hook(
+            lambda _, final: loaded.update(self._accepted(final)) or loaded
+        )
+        potentials = [group["potential"] for group in self.param_groups]
         try:
             super().load_state_dict(state_dict)
         finally:
@@ -186,6 +198,18 @@ class MirrorDescent(Optimizer):
         for ours, group in zip(potentials, self.param_groups, strict=True):
             group["potential"] = ours
         self._restore_precision(loaded)
+
+    def _accepted(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        """Check a state's potentials, and fill in the options that it lacks."""
+        groups = state_dict["param_groups"]
+        for ours, group in zip(self.param_groups, groups, strict=False):
+            _check_saved(group, ours["potential"])
+        if len(groups) == len(self.param_groups):  # otherwise torch has a word for it
+            options = [
+                {k: v for k, v in g.items() if k in self.defaults} for g in self.param_groups
+            ]
+            groups = [ours | group for ours, group in zip(options, groups, strict=True)]
+        return state_dict | {"param_groups": groups}
 
     def _restore_precision(self, loaded: dict[str, Any]) -> None:
         # torch casts the state to the parameter's dtype, which rounds a bfloat16 weight's dual.
@@ -202,61 +226,30 @@ def _dual_dtype(param: Tensor) -> torch.dtype:
     return torch.promote_types(param.dtype, torch.float32)
 
 
-def _step(
-    param: Tensor,
-    grad: Tensor,
-    dual: Tensor,
-    momentum: Tensor | None = None,
-    *,
-    length: Length,
-    group: dict[str, Any],
-) -> None:
-    """Take one step on a parameter or on a piece of one."""
-    potential, lr = group["potential"], float(group["lr"])
-    grad = grad.to(dual.dtype)
-    if length is not None:
-        largest, norm = length
-        grad = (grad / largest).div_(norm)
-    if momentum is not None:
-        grad = momentum.mul_(group["momentum"]).add_(grad)
-    if group["weight_decay"]:
-        dual.mul_(1 - lr * group["weight_decay"])
-    dual.add_(grad, alpha=lr if group["maximize"] else -lr)
-    param.copy_(potential.inverse(dual))
+def _name_potentials(_: Optimizer, saved: dict[str, Any]) -> None:
+    for group in saved["param_groups"]:
+        group["potential"] = _name(group["potential"])
 
 
-def _length(grad: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
-    """The dual norm of a gradient in two factors; their product may leave the dtype's range.
-
-    Those of a zero gradient are 1, so that it stays zero.
-    """
-    largest = grad.abs().amax() if grad.numel() else grad.new_zeros(())
-    largest = largest.masked_fill(largest == 0, 1)
-    norm = potential.dual_norm(grad / largest)
-    return largest, norm.masked_fill(norm == 0, 1)
+def _name(potential: Any) -> Any:
+    return potential.identity if isinstance(potential, Potential) else potential
 
 
-def _follow(param: Tensor, dual: Tensor, potential: Potential) -> None:
-    """Bring the dual up to date where somebody changed the parameter since the last step."""
-    left = potential.inverse(dual)  # what the last step wrote, before it was rounded
-    if torch.equal(left.to(param.dtype), param):
-        return
-    # Another device may compute the last bits of the inverse otherwise: that is no change.
-    slack = left.abs() * (8 * torch.finfo(dual.dtype).eps)
-    same = (param >= (left - slack).to(param.dtype)) & (param <= (left + slack).to(param.dtype))
-    if not (potential.separable or same.all()):
-        same = torch.zeros_like(same)
-    dual.copy_(torch.where(same, dual, potential.mirror(param.to(dual.dtype))))
+def _check_saved(group: dict[str, Any], ours: Potential) -> None:
+    saved = _name(group.get("potential"))
+    if saved != ours.identity:
+        raise ValueError(
+            f"the state was saved with {saved}, this optimizer uses {ours.identity}; "
+            "build it with the same potential before loading"
+        )
 
 
-def _pieces(tensors: list[Tensor], separable: bool) -> Pieces:
-    """Cut a large parameter and its state into pieces that stay in the processor's cache.
-
-    Every map reads and writes its entries several times; only an entrywise one may be cut.
-    """
-    if not (separable and all(map(is_large, tensors))):
-        return [tuple(tensors)]
-    return list(zip(*(torch.split(tensor.view(-1), PIECE) for tensor in tensors), strict=True))
+def _check_whole(param: Tensor, potential: Potential) -> None:
+    if is_sharded(param) and not potential.separable:
+        raise ValueError(
+            f"{potential} needs a parameter as a whole, and one of shape {tuple(param.shape)} is "
+            "sharded; keep it in one piece, or give its group a separable potential"
+        )
 
 
 def _dense(grad: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ def _log_mean_slope(best: Tensor, short: Tensor, loss: str) -> Tensor:
     the losses, which no longer cancels.
     """
     ell = loss_named(loss)
-    on_the_way = best - short * torch.as_tensor((1 + _NODES) / 2).to(best)
-    logs = ell.log_slope(on_the_way) + torch.as_tensor(_WEIGHTS / 2).log().to(best)
+    on_the_way = best - short * torch.from_numpy((1 + _NODES) / 2).to(best)
+    logs = ell.log_slope(on_the_way) + torch.from_numpy(_WEIGHTS / 2).log().to(best)
     long = short > _LONG
     rise = torch.where(long, ell.value(best - short) - ell.value(best), 1.0)
     far = rise.log() - torch.where(long, short, 1.0).log()

@@ -16,7 +16,7 @@ _LESSONS = 20  # mirror steps of the start that is taught the optimal tokens
 
 def checked_radii(name: str, radii: Sequence[float] | Tensor) -> Tensor:
     """Return radii as a tensor; ValueError if they are not positive and increasing."""
-    radii = torch.as_tensor(radii, dtype=torch.float64)
+    radii = torch.as_tensor(radii, dtype=torch.float64, device="cpu")
     grow = radii.ndim == 1 and len(radii) > 0 and radii[0] > 0 and (radii.diff() > 0).all()
     if not (grow and radii.isfinite().all()):
         raise ValueError(f"{name} must be positive and increasing, got {radii.tolist()}")
@@ -56,8 +56,8 @@ def taught(ball: Ball) -> Tensor:
 def random_directions(psi: LpPotential, starts: int, seed: int, like: Tensor) -> list[Tensor]:
     """Return points of the unit sphere (N, d, d), each the favourite of a random dual."""
     shape = starts, 1, *like.shape[1:]
-    generator = torch.Generator().manual_seed(seed)
-    duals = torch.randn(shape, generator=generator, dtype=like.dtype).to(like)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    duals = torch.randn(shape, generator=generator, dtype=like.dtype, device="cpu").to(like)
     return list(on_sphere(psi, psi.inverse(duals)).expand(starts, *like.shape))
 
 

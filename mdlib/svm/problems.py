@@ -167,7 +167,7 @@ def _checked_required(required: Tensor | None, n: int, device: torch.device) -> 
 
 def as_float64(name: str, x: Any) -> Tensor:
     """Return numbers as a float64 tensor; ValueError if one is not finite."""
-    tensor = (x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))).double()
+    tensor = (x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))).double()
     if not tensor.isfinite().all():
         where = tuple((~tensor.isfinite()).nonzero()[0].tolist())
         raise ValueError(f"{name} must be finite, got {tensor[where]:g} at {where}")

@@ -109,7 +109,8 @@ def margin_shrinkage(
     problem = problem.double()
     X, y, n = problem.X, problem.y, len(problem.y)
     tokens = problem.checked_tokens(tokens)
-    alpha = X[torch.arange(n), tokens]
+    rows = torch.arange(n, device=X.device)
+    alpha = X[rows, tokens]
     full = classifier_svm(alpha, y, p)
     margin = 1 / full.norm.item()
     selections, complete = _selections(problem, tokens, limit, seed)
@@ -117,7 +118,7 @@ def margin_shrinkage(
     worst, leak, where = math.inf, 0.0, tokens
     for q in LEAKS if len(selections) else ():
         share = torch.where(full.support, q, 1.0)[:, None]
-        seen = (1 - share) * alpha + share * X[torch.arange(n), selections]  # (S, n, d)
+        seen = (1 - share) * alpha + share * X[rows, selections]  # (S, n, d)
         reached = label_margin(seen, y.expand(len(seen), n), p, tol=_ERROR / 2 * q)
         cost = (1 - reached / margin) / q
         k = int(cost.argmin())
@@ -134,8 +135,8 @@ def _selections(
     options = [row.nonzero()[:, 0] for row in real]
     if math.prod(map(len, options)) <= limit + 1:
         return torch.cartesian_prod(*options).view(-1, len(options)), True
-    generator = torch.Generator().manual_seed(seed)
-    draws = [o[torch.randint(len(o), (limit,), generator=generator)] for o in options]
+    generator = torch.Generator("cpu").manual_seed(seed)
+    draws = [o[torch.randint(len(o), (limit,), generator=generator, device="cpu")] for o in options]
     lots = [torch.stack(draws, dim=-1)]
     for i, o in enumerate(options):
         lots.append(tokens.repeat(len(o), 1))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
+from mdlib.geometry.exponent import exponent
 from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints, TokenConstraints
 from mdlib.svm.duality import lower_bound, relative_gap
@@ -90,7 +91,7 @@ def attention_svm(
     """
     if solver not in ("dual", "cvxpy"):
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
-    tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
+    p, tol = exponent(p), _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
     asked = TokenProblem(problem, tokens, required)
     if solver == "dual":
         found = _by_dual(asked.constraints, p, tol)
@@ -138,7 +139,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     >>> solution.v
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
-    tol = _checked_tol(tol, default=1e-8)
+    p, tol = exponent(p), _checked_tol(tol, default=1e-8)
     asked = SampleProblem(features, labels)
     return _certified(asked, p, *_by_dual(asked.constraints, p, tol), tol)
 
@@ -157,7 +158,7 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     >>> [round(margin, 6) for margin in margins.tolist()]
     [1.0, 0.0]
     """
-    features = as_float64("features", features)
+    p, features = exponent(p), as_float64("features", features)
     blank = ~features.any(-1)
     asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
     A, found = asked.constraints, _by_dual(asked.constraints, p, tol)

@@ -12,7 +12,8 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, StepLR
 
-from mdlib import Hypentropy, LpPotential, MirrorDescent, NegativeEntropy, Potential
+from mdlib import Hypentropy, LpPotential, MirrorDescent, NegativeEntropy
+from tests.support.halfsquared import HalfSquaredNorm
 
 PS = [1.05, 1.1, 1.5, 1.75, 2, 3, 10, 20]
 POTENTIALS = [*(LpPotential(p) for p in PS), NegativeEntropy(), Hypentropy(0.1), Hypentropy(10.0)]
@@ -264,19 +265,6 @@ def test_one_changed_entry_leaves_the_other_duals():
     assert dual[1] == 1
     assert dual[[0, 2]].tolist() == pytest.approx([1e-5, 1e-5], rel=1e-2)
     assert w.tolist() == [0, 1, 0]
-
-
-class HalfSquaredNorm(Potential):
-    """Not separable: half the squared l_1.5 norm, inverted by its dual, half the squared l_3."""
-
-    def value(self, w, dim=None):
-        return LpPotential(1.5).norm(w, dim).square() / 2
-
-    def mirror(self, w):
-        return LpPotential(1.5).mirror(w) * LpPotential(1.5).norm(w) ** 0.5
-
-    def inverse(self, y):
-        return LpPotential(3).mirror(y) / LpPotential(3).norm(y)
 
 
 def test_a_potential_that_is_not_separable_gets_a_whole_new_dual():
