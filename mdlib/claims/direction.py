@@ -12,7 +12,7 @@ from mdlib.attention import MATRIX, AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import STEPS, Descent, Svm, goals, paper_run, problems, selection
-from mdlib.descent.descent import attention_descent
+from mdlib.descent.attention import attention_descent
 from mdlib.descent.trajectory import Trajectory
 from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm

@@ -8,7 +8,7 @@ from mdlib.attention.problem import AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import STEPS, Svm, planted, references, to_svms
-from mdlib.descent.descent import joint_descent
+from mdlib.descent.joint import joint_descent
 from mdlib.descent.trajectory import JointTrajectory
 from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm, race_svm

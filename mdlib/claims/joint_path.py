@@ -12,7 +12,7 @@ from mdlib.claims.form import Measured
 from mdlib.claims.joint_descent import Descent
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import Svm, planted, references, to_svms
-from mdlib.descent.descent import joint_descent
+from mdlib.descent.joint import joint_descent
 from mdlib.geometry.potentials import directional_divergence
 from mdlib.path.joint import JointPath, joint_path
 from mdlib.svm import attention_svm

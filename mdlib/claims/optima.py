@@ -11,7 +11,7 @@ from mdlib.attention import MATRIX, AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import Descent, Svm, goals, long_run, problems, selection, starts
-from mdlib.descent.descent import attention_descent
+from mdlib.descent.attention import attention_descent
 from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import Descent, Svm, goals, long_run, selection
-from mdlib.descent.descent import attention_descent
+from mdlib.descent.attention import attention_descent
 from mdlib.geometry.potentials import directional_divergence
 from mdlib.svm import attention_svm
 

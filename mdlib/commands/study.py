@@ -13,10 +13,11 @@ from typing import Any
 from mdlib.commands import add_where, make_ready, parser_of
 from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
+from mdlib.runs.conducting import conduct
 from mdlib.runs.cost import costs
 from mdlib.runs.record import Provenance, Record
 from mdlib.runs.schema import dumps
-from mdlib.runs.study import Study, conduct, planned
+from mdlib.runs.study import Study, planned
 from mdlib.runs.tables import accuracy_table
 from mdlib.studies import images, sentences, text
 from mdlib.train.processes import is_first

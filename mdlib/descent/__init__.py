@@ -1,6 +1,7 @@
 """Mirror descent on an attention problem, all seeds at once, exact where softmax saturates."""
 
-from mdlib.descent.descent import attention_descent, joint_descent
+from mdlib.descent.attention import attention_descent
+from mdlib.descent.joint import joint_descent
 from mdlib.descent.trajectory import JointTrajectory, Trajectory
 
 __all__ = [

@@ -18,7 +18,7 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from mdlib.figures.page import GRAY, INK, PAPER, Shown, columns_as_html, framed
+from mdlib.figures.tables import GRAY, INK, PAPER, Shown, columns_as_html, framed
 
 if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from mdlib.figures.page import INK, PAPER, Shown, framed
+from mdlib.figures.tables import INK, PAPER, Shown, framed
 
 # The ground of the largest share, by its opacity on paper; ink on it has a contrast above 7. As a
 # decimal, so that a page computed on another processor can be compared with the stored one.

@@ -1,4 +1,4 @@
-"""The map of the house in CONTRIBUTING.md: every package is on it, every answer is where it says."""
+"""The map of the house in CONTRIBUTING.md: every package is on it, every answer where it says."""
 
 import ast
 import re

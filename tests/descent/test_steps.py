@@ -174,7 +174,7 @@ def test_a_run_in_pieces_is_the_run(p, monkeypatch):
     """The bar's stride only cuts the loop."""
     problem, v = AttentionProblem.random(4, 5, 3, seed=1)
     whole = attention_descent(problem, v, p, 40, record=[40])
-    monkeypatch.setattr("mdlib.descent.descent._STRIDE", 7)
+    monkeypatch.setattr("mdlib.descent.loop._STRIDE", 7)
     assert torch.equal(attention_descent(problem, v, p, 40, record=[40]).W, whole.W)
     assert math.isfinite(whole.log_time.item())
 

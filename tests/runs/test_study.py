@@ -8,11 +8,11 @@ import torch
 
 from mdlib.__main__ import main
 from mdlib.measure import describe_weights
-from mdlib.runs import Record, TrainedRun, accuracy_table, run_directory
-from mdlib.runs import study as module
+from mdlib.runs import Record, TrainedRun, accuracy_table, conducting, run_directory, tuning
+from mdlib.runs.conducting import conduct
 from mdlib.runs.results import Tried
 from mdlib.runs.schema import plain
-from mdlib.runs.study import Contender, Study, conduct, planned
+from mdlib.runs.study import Contender, Study, planned
 from mdlib.studies.images import studies as vision
 from mdlib.studies.text.inspection import TextRun, look_inside
 from mdlib.studies.text.run import SentimentRun
@@ -96,8 +96,10 @@ def test_who_is_nearly_best_in_short_runs_gets_a_full_one(stored, monkeypatch):
     def train(run, directory, device):
         return reached(scores.get((run.lr, run.epochs), 0.9))
 
-    monkeypatch.setattr(module, "train", train)
-    monkeypatch.setattr(module, "score_on_test", lambda run, directory, device: plain(final(0.5)))
+    monkeypatch.setattr(tuning, "train", train)
+    monkeypatch.setattr(
+        conducting, "score_on_test", lambda run, directory, device: plain(final(0.5))
+    )
     only = replace(STUDY.contenders[0], tried=three)
     study = replace(
         STUDY,
@@ -119,8 +121,10 @@ def test_a_setting_with_which_a_reported_run_diverges_is_passed_over(stored, mon
             raise FloatingPointError("the loss is nan")
         return reached(scores[run.lr])
 
-    monkeypatch.setattr(module, "train", train)
-    monkeypatch.setattr(module, "score_on_test", lambda run, directory, device: plain(final(0.5)))
+    monkeypatch.setattr(tuning, "train", train)
+    monkeypatch.setattr(
+        conducting, "score_on_test", lambda run, directory, device: plain(final(0.5))
+    )
     only = replace(STUDY.contenders[0], tried=(*RATES, {"lr": 0.1}))
     study = replace(
         STUDY,
@@ -144,7 +148,7 @@ def test_a_trial_that_fails_for_another_reason_is_no_setting_that_diverged(store
             raise OSError("no space left on device")
         return reached(0.7)
 
-    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(tuning, "train", train)
     with pytest.raises(RuntimeError, match="failed: OSError: no space left"):
         conduct(STUDY, stored / "runs", workers=1)
 
@@ -307,7 +311,7 @@ def test_a_study_whose_run_fails_says_which_and_ends_with_status_1(command, monk
     def fail(run, directory, device):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(module, "train", fail)
+    monkeypatch.setattr(tuning, "train", fail)
     assert command() == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -318,6 +322,6 @@ def test_a_study_that_is_stopped_says_how_to_go_on(command, monkeypatch, capsys)
     def stop(run, directory, device):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "train", stop)
+    monkeypatch.setattr(tuning, "train", stop)
     assert command() == 130
     assert capsys.readouterr().err.endswith("stopped; the same command goes on\n")

@@ -13,7 +13,7 @@ from mdlib.attention.problem import AttentionProblem
 from mdlib.data.text.bags import sentence_problem
 from mdlib.data.text.labelled import TextData
 from mdlib.data.text.vectors import WordVectors
-from mdlib.descent.descent import joint_descent
+from mdlib.descent.joint import joint_descent
 from mdlib.geometry.potentials import directional_divergence
 from mdlib.runs.schema import others as keys
 from mdlib.svm import attention_svm, classifier_svm, race_svm

@@ -272,8 +272,8 @@ def test_divergence_is_an_error(toy):
 
 @pytest.mark.parametrize(("progress", "shown"), [(None, False), (False, False), (True, True)])
 def test_the_bar_shows_when_asked(toy, progress, shown, capsys, monkeypatch):
-    monkeypatch.setattr("mdlib.descent.descent._LONG_RUN", 10)  # stderr is no terminal here
-    monkeypatch.setattr("mdlib.descent.descent.tqdm.monitor_interval", 0)  # no thread stays behind
+    monkeypatch.setattr("mdlib.descent.loop._LONG_RUN", 10)  # stderr is no terminal here
+    monkeypatch.setattr("mdlib.descent.loop.tqdm.monitor_interval", 0)  # no thread stays behind
 
     def rate(k):
         time.sleep(0.11)  # the bar waits for a second before it shows
