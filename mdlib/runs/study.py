@@ -1,8 +1,8 @@
 """Study: which contenders are compared, on what, and the settings each may choose from.
 
-`mdlib.runs.tuning` chooses among them, `mdlib.runs.conducting` does all of it. The book's own studies
-are in `mdlib.studies.text.studies` and `mdlib.studies.images.studies`; ``python -m mdlib study``
-conducts one.
+`mdlib.runs.tuning` chooses among them, `mdlib.runs.conducting` does all of it. The book's own
+studies are in `mdlib.studies.text.studies` and `mdlib.studies.images.studies`; ``python -m mdlib
+study`` conducts one.
 """
 
 from __future__ import annotations
