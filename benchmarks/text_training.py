@@ -18,8 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from mdlib import LpPotential, MirrorDescent
-from mdlib.data.text.sets import load_imdb
-from mdlib.data.text.tokenizer import Tokenizer
+from mdlib.data.text import Tokenizer, load_imdb
 from mdlib.nn import TextClassifier
 from mdlib.train import Sequences
 from mdlib.train.batches import epoch_batches

@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Train with mirror descent, conduct the book's studies, measure its claims.",
         allow_abbrev=False,
     )
+    parser.set_defaults(goes_on=False)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     for verb in (run, study, ledger):
         verb.add_to(verbs)
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        goes_on = "; the same command goes on" if options.goes_on else ""
+        print(f"stopped{goes_on}", file=sys.stderr)
         return 130  # as a shell says of what SIGINT ended
 
 

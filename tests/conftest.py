@@ -5,9 +5,9 @@ import os
 import pytest
 from hypothesis import settings
 
-from tests.support.stored import stored
+from tests.support.stored import cache, stored
 
-__all__ = ["stored"]  # a fixture of many tests
+__all__ = ["cache", "stored"]  # fixtures of many tests
 
 FRESH_SEED = os.environ.get("MDLIB_FRESH_SEED")
 

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from mdlib import AttentionProblem, LpPotential, MirrorDescent, attention_descent
-from mdlib.data.images.sets import digit_pair
+from mdlib.data.images import digit_pair
 from mdlib.figures.plots import STYLE, color
-from mdlib.nn.patches import patch_corners, patch_tokens
+from mdlib.nn import patch_corners, patch_tokens
 
 STATIC = Path(__file__).parents[1] / "_static"
 SIZE, STRIDE = 4, 2

@@ -1,4 +1,4 @@
-"""Build the pivot-word benchmark, mdlib/data/pivot.jsonl, from the sentences in pivot_words.toml.
+"""Build the pivot-word benchmark, data/text/pivot.jsonl, from the sentences in pivot_words.toml.
 
 Each marked sentence gives a pair of lines, one for each pivot. A template first gives FILLS marked
 sentences: each of its slots takes the next entry of that slot's list, round and round, so no entry
@@ -8,7 +8,6 @@ is preferred and no random number is drawn.
 """
 
 import json
-import os
 import re
 import tomllib
 from dataclasses import asdict
@@ -16,9 +15,10 @@ from itertools import cycle
 from pathlib import Path
 
 from mdlib.data.text.pivot import PivotSentence
+from mdlib.files.atomic import write_whole
 
 SOURCE = Path(__file__).with_suffix(".toml")
-TARGET = Path(__file__).parents[2] / "mdlib" / "data" / "pivot.jsonl"
+TARGET = Path(__file__).parents[2] / "mdlib" / "data" / "text" / "pivot.jsonl"
 FILLS = 4
 
 SLOT = re.compile(r"<(\w+)>")
@@ -95,12 +95,7 @@ def sentences():
 
 def main(target=TARGET):
     lines = [json.dumps(asdict(sentence)) + "\n" for sentence in sentences()]
-    beside = target.with_name(target.name + ".part")
-    with beside.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(target)
+    write_whole(target, "".join(lines).encode())
 
 
 if __name__ == "__main__":

@@ -1,1 +1,5 @@
-"""Data: toy problems drawn from a seed, real images cut into tokens, and labelled texts."""
+"""Data: labelled texts and images, embedded or fetched by hash, and the examples made of them."""
+
+from mdlib.data.labelled import Labelled, Part
+
+__all__ = ["Labelled", "Part"]

@@ -1,20 +1,12 @@
-"""A file from its authors' host: known by its hash, and continued where a download broke off."""
+"""Download of a published file, known by its hash."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import NamedTuple
-
-import requests
-import urllib3
-from tqdm import tqdm
+from typing import Any, NamedTuple
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two arrivals of bytes
-_CHUNK = 1 << 14  # what a broken connection loses at most
-
-# requests raises its own errors until the headers have come, urllib3's pass through after that.
-_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
+RETRIES = 1
 
 
 class UnavailableError(OSError):
@@ -31,8 +23,8 @@ class Source(NamedTuple):
 def fetch(source: Source, folder: Path) -> Path:
     """Return the path of the published file, downloaded into the folder unless it is there already.
 
-    A file appears under its own name only once it is complete and its hash is right. Until then
-    its bytes wait in ``<name>.part``, where the next call continues, in this process or another.
+    A file appears under its own name only once it is complete and its hash is right. A download
+    that breaks off begins again, once by itself, then with the next call.
 
     Raises
     ------
@@ -53,74 +45,35 @@ def fetch(source: Source, folder: Path) -> Path:
 
     url, known_hash = source
     name = url.rpartition("/")[2]
+    library = pooch.create(
+        folder, base_url="", registry={name: known_hash}, urls={name: url}, retry_if_failed=RETRIES
+    )
+    download = pooch.HTTPDownloader(
+        progressbar=True,
+        chunk_size=1 << 16,
+        timeout=TIMEOUT,
+        headers={"Accept-Encoding": "identity"},
+        hooks={"response": _as_published},
+    )
     try:
-        path = pooch.retrieve(
-            url, known_hash, fname=name, path=folder, downloader=_continued_download
-        )
-    except _BROKEN as error:
-        raise UnavailableError(f"{url} {_what_happened(error)}") from None
+        return Path(library.fetch(name, downloader=download))
     except ValueError:  # pooch has compared the hashes and deleted the file
         wrong = f"{url} sent something else than the file with {known_hash}; none of it was kept"
         raise UnavailableError(wrong) from None
-    return Path(path)
+    except OSError as error:
+        if not hasattr(error, "response"):  # not the network's: a full disk, say
+            raise
+        raise UnavailableError(f"{url} {_what_happened(error)}") from None
 
 
-def _continued_download(url: str, output_file: str, _pooch: object) -> None:
-    """Download as pooch asks; a connection that brought bytes before it broke is taken up again."""
-    part = Path(output_file).with_name(url.rpartition("/")[2] + ".part")
-    while True:
-        size = _size(part)
-        try:
-            _append(url, part)
-        except _BROKEN:
-            if _size(part) <= size:
-                raise
-        else:
-            part.replace(output_file)
-            return
+def _as_published(response: Any, **_: Any) -> None:
+    # The hash is the file's as published: a .gz that its server calls packed stays packed.
+    response.raw.headers.pop("Content-Encoding", None)
+    if not response.ok:
+        response.close()  # pooch does not
 
 
-def _append(url: str, part: Path) -> None:
-    start = _size(part)
-    # The hash is the file's as published: no server may pack it once more on the way.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if start and response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # as long as the file or longer, so no beginning of it: begin again
-            _append(url, part)
-            return
-        response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            start = 0  # this server knows no ranges
-        length = response.headers.get("Content-Length")
-        with (
-            part.open("ab" if start else "wb") as file,
-            tqdm(
-                desc=part.stem,
-                total=start + int(length) if length else None,
-                initial=start,
-                unit="B",
-                unit_scale=True,
-            ) as bar,
-        ):
-            for chunk in response.raw.stream(_CHUNK, decode_content=False):
-                file.write(chunk)
-                bar.update(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _what_happened(error: Exception) -> str:
-    if isinstance(error, requests.HTTPError) and error.response is not None:
+def _what_happened(error: Any) -> str:
+    if error.response is not None and not error.response.ok:
         return f"answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.TimeoutError):
-        return f"sent nothing for {TIMEOUT[1]:g} seconds"
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return "broke off the download (calling again continues it)"
-    if isinstance(error, requests.TooManyRedirects):
-        return "redirects in a circle"
-    return "could not be reached"
+    return f"could not be downloaded ({type(error).__name__})"

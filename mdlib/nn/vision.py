@@ -20,45 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.nn.block import Block, check_sizes, first_token, layer_weights
-
-
-def patchify(images: Tensor, patch: int) -> Tensor:
-    r"""Cut images into square patches, row by row: one token a patch.
-
-    With t = r W/p + c for the patch in row r and column c,
-
-    .. math:: x_{t,\,(k p + i) p + j} = \mathrm{images}_{k,\; r p + i,\; c p + j}.
-
-    Parameters
-    ----------
-    images : Tensor (..., channels, H, W)
-    patch : int
-        Side of a patch, p; divides H and W.
-
-    Returns
-    -------
-    Tensor (..., T, channels p^2)
-        T = H W / p^2; within a token channel by channel, each row by row.
-
-    Raises
-    ------
-    ValueError
-        If the patches do not fill the image.
-
-    Examples
-    --------
-    >>> images = torch.arange(16).reshape(1, 4, 4)
-    >>> patchify(images, 2).tolist()
-    [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
-    """
-    height, width = images.shape[-2:]
-    if patch < 1 or height % patch or width % patch:
-        raise ValueError(
-            f"patches of side {patch} do not fill an image of {height} x {width}; take a divisor "
-            "of both, or resize the image"
-        )
-    windows = images.unfold(-2, patch, patch).unfold(-2, patch, patch)  # (..., k, r, c, i, j)
-    return windows.movedim(-5, -3).flatten(-3).flatten(-3, -2)
+from mdlib.nn.patches import patchify
 
 
 class VisionTransformer(nn.Module):

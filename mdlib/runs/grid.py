@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from itertools import product
+from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from mdlib import figures
 from mdlib.runs.cost import duration
 from mdlib.runs.optimizers import OWN
 from mdlib.runs.run import TrainingRun
@@ -52,7 +53,7 @@ def choose_rates(ends: Iterable[Outcome]) -> list[Outcome]:
         by_rate = _grouped(rates, ("seed",)).values()
         sound = [same for same in by_rate if all(end.status == "finished" for end in same)]
         if sound:
-            chosen += max(sound, key=lambda same: statistics.fmean(map(_validated, same)))
+            chosen += max(sound, key=lambda same: fmean(map(_validated, same)))
     return chosen
 
 
@@ -60,24 +61,22 @@ def table(ends: Iterable[Outcome], tests: Iterable[Outcome] = ()) -> str:
     """Return a line for each setting: the mean and deviation over its seeds, in per cent."""
     tested = {end.run: end.result for end in tests if end.status == "finished"}
     groups = _grouped(ends, ("seed",))
-    varied = _varied(groups)
-    lines = [[*varied, "runs", "validation", "test (best)", "test (last)", "time of a run"]]
+    columns: dict[str, list[str]] = {}
     for run, same in groups.items():
         done = [end for end in same if end.status == "finished"]
         scores = [tested[end.run] for end in done if end.run in tested]
-        values = [getattr(run, name) for name in varied]
-        lines.append(
-            [
-                *("-" if value is None else f"{value}" for value in values),
-                f"{len(done)} of {len(same)}",
-                _spread([_validated(end) for end in done]),
-                *(_spread([s[which]["accuracy"] for s in scores]) for which in ("best", "last")),
-                duration(statistics.fmean(e.result["seconds"] for e in done)) if done else "",
-            ]
-        )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    cells = (zip(line, widths, strict=True) for line in lines)
-    return "\n".join("  ".join(c.ljust(w) for c, w in line).rstrip() for line in cells)
+        settings = {name: getattr(run, name) for name in _varied(groups)}
+        cells = {
+            **{name: "-" if value is None else f"{value}" for name, value in settings.items()},
+            "runs": f"{len(done)} of {len(same)}",
+            "validation": _spread([_validated(end) for end in done]),
+            "test (best)": _spread([score["best"]["accuracy"] for score in scores]),
+            "test (last)": _spread([score["last"]["accuracy"] for score in scores]),
+            "time of a run": duration(fmean(e.result["seconds"] for e in done)) if done else "",
+        }
+        for name, cell in cells.items():
+            columns.setdefault(name, []).append(cell)
+    return figures.table(columns).text
 
 
 def _validated(end: Outcome) -> float:
@@ -87,8 +86,8 @@ def _validated(end: Outcome) -> float:
 def _spread(shares: list[float]) -> str:
     if not shares:
         return ""
-    deviation = f" +- {100 * statistics.stdev(shares):.2f}" if len(shares) > 1 else ""
-    return f"{100 * statistics.fmean(shares):.2f}{deviation}"
+    deviation = f" +- {100 * stdev(shares):.2f}" if len(shares) > 1 else ""
+    return f"{100 * fmean(shares):.2f}{deviation}"
 
 
 def _grouped(

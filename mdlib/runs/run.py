@@ -15,17 +15,18 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 import torch
 from torch import Tensor, nn
 
+from mdlib.data import Part
 from mdlib.runs.optimizers import OPTIMIZERS, OWN, OptimizerChoice, build_optimizer
 from mdlib.train.directory import Which, described
 from mdlib.train.examples import Examples
 from mdlib.train.options import Options
 
-Part = Literal["train", "validation", "test"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(Options, OptimizerChoice, ABC):
     """Everything that determines one run; what it reads and trains, a subclass knows.
+
+    Beside its own attributes it has those of `OptimizerChoice` and of `mdlib.train.Options`.
 
     Attributes
     ----------
@@ -43,8 +44,6 @@ class TrainingRun(Options, OptimizerChoice, ABC):
         Rate.
     subset : int or None
         Train on so many examples only, drawn at random, always the same ones.
-
-    The others are those of `OptimizerChoice` and of `mdlib.train.Options`.
 
     Raises
     ------

@@ -205,9 +205,7 @@ def make_folder(folder: str | Path) -> None:
         ) from None
 
 
-def _perform(
-    task: tuple[Any, Path], execute: Execute, record: str, command: str | None
-) -> Outcome:
+def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str | None) -> Outcome:
     run, path = task
     if not path.is_dir():
         raise FileNotFoundError(

@@ -23,6 +23,7 @@ import os
 import pickle
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ Status = Literal["finished", "diverged", "failed"]
 Which = Literal["last", "best"]
 
 _FORMAT = 1
+_HELD: set[tuple[Path, int]] = set()  # folders that are open here, and the threads that have them
 
 
 class RunDirectory(os.PathLike[str]):
@@ -62,6 +64,8 @@ class RunDirectory(os.PathLike[str]):
     ------
     ValueError
         On opening, if the folder was begun with something else: the differences are named.
+    RuntimeError
+        On opening, if this thread has opened it already and would wait for itself.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class RunDirectory(os.PathLike[str]):
         self.processes = processes or Processes(0, 1, torch.device("cpu"))
         self.writes = self.processes.rank == 0
         self._lock: FileLock | None = None
+        self._holder = self.path.absolute(), threading.get_ident()
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -95,8 +100,11 @@ class RunDirectory(os.PathLike[str]):
     ) -> None:
         if self._lock is not None:
             self._lock.release()
+            _HELD.discard(self._holder)
 
     def _locked(self) -> FileLock:
+        if self._holder in _HELD:
+            raise RuntimeError(f"{self.path} is open here already; pass on the open RunDirectory")
         # The system drops the lock with the process, however it ends. One that only seems to be
         # lost keeps it.
         lock = FileLock(self.path / ".lock")
@@ -105,6 +113,7 @@ class RunDirectory(os.PathLike[str]):
         except Timeout:
             print(f"another process is at the run {self.path}, waiting", file=sys.stderr)
             lock.acquire()
+        _HELD.add(self._holder)
         return lock
 
     def _begin(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mdlib.files.atomic import whole_file
+from mdlib.files.atomic import whole_file, write_whole
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="asks /proc what was synced")
@@ -42,3 +42,21 @@ def test_a_block_that_raises_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError), whole_file(path) as file:
         file.writelines([b"half", "not bytes"])
     assert path.read_bytes() == b"old"
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for step in ("os.fsync", "pathlib.Path.replace"):
+        with monkeypatch.context() as patched:
+            patched.setattr(step, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                write_whole(path, b"new")
+        assert path.read_bytes() == b"old"
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,33 +1,28 @@
-"""Files are found under MDLIB_DATA, then in the cache, else built once, checked and kept whole."""
+"""Files are found under MDLIB_DATA, then in the cache, else made once, checked and kept whole."""
 
 import gzip
 import hashlib
 import io
+import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mdlib.files import store
+from mdlib.files.atomic import write_whole
 from mdlib.files.fetch import UnavailableError
-from mdlib.files.store import read_files, write_whole
+from mdlib.files.store import kept, key, read_files
 
 CONTENTS = {"set/a.txt.gz": b"first\n" * 1000, "set/b.txt.gz": b"second"}
 FILES = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.delenv("MDLIB_DATA", raising=False)
-    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("MDLIB_DATA", str(tmp_path / "own"))
     for name, content in CONTENTS.items():
         path = tmp_path / "own" / name
@@ -53,7 +48,7 @@ def test_ones_own_folder_comes_first(cache, own):
 
 def test_built_files_are_kept_and_the_archives_are_not(cache):
     assert read_files(FILES, build) == CONTENTS
-    kept = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()} - {".lock"}
+    kept = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()} - {"set.lock"}
     assert kept == set(FILES)
     assert read_files(FILES, never) == CONTENTS
 
@@ -95,7 +90,7 @@ def test_a_damaged_file_is_refused_in_ones_own_folder_and_rebuilt_in_the_cache(
 def test_what_was_built_wrongly_is_refused_and_not_kept(cache):
     with pytest.raises(ValueError, match=r"published archives hold another set/b.txt.gz: expected"):
         read_files(FILES, lambda _: CONTENTS | {"set/b.txt.gz": b"wrong"})
-    assert [path.name for path in cache.iterdir()] == [".lock"]
+    assert [path.name for path in cache.iterdir()] == ["set.lock"]
 
 
 def test_a_missing_folder_is_named(cache, monkeypatch, tmp_path):
@@ -176,34 +171,70 @@ def test_of_many_that_ask_at_once_one_builds(cache):
         threading.Event().wait(0.2)
         return build(archives)
 
-    results = []
-    threads = [
-        threading.Thread(target=lambda: results.append(read_files(FILES, slowly))) for _ in range(5)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [CONTENTS] * 5
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(read_files, FILES, slowly) for _ in range(5)]
+    assert [one.result() for one in asked] == [CONTENTS] * 5
     assert len(built) == 1
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_whole(path, b"old")
+# ---- what is computed ---------------------------------------------------------------------------
 
-    def interrupted(*_):
-        raise KeyboardInterrupt
 
-    for step in ("os.fsync", "pathlib.Path.replace"):
-        with monkeypatch.context() as patched:
-            patched.setattr(step, interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                write_whole(path, b"new")
-        assert path.read_bytes() == b"old"
-    write_whole(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
+def unread(_path):
+    raise AssertionError("this was made")
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"half a", b'{"other": 1}'])
+def test_what_is_kept_is_made_once_and_again_where_it_is_damaged(cache, damage):
+    made = []
+
+    def ask():
+        return kept(
+            "of/this.json",
+            read=lambda path: json.loads(path.read_bytes())["number"],
+            make=lambda: made.append("made") or 7,
+            write=lambda path, number: write_whole(path, json.dumps({"number": number}).encode()),
+        )
+
+    assert (ask(), ask(), made) == (7, 7, ["made"])
+    path = cache / "of/this.json"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert (ask(), ask(), made) == (7, 7, ["made", "made"])
+
+
+def test_what_is_there_is_read_without_a_lock(cache):
+    """So also from a folder that the reader may not write to."""
+    kept("a", Path.read_bytes, lambda: b"made", write_whole)
+    (cache / "a.lock").unlink(missing_ok=True)
+    assert kept("a", Path.read_bytes, unread, unread) == b"made"
+    assert [path.name for path in cache.iterdir()] == ["a"]
+
+
+def test_what_could_not_be_made_is_not_kept(cache):
+    for _ in range(2):  # and the lock is free again
+        with pytest.raises(ZeroDivisionError):
+            kept("a", Path.read_bytes, lambda: 1 // 0, write_whole)
+    assert not (cache / "a").exists()
+
+
+def test_of_many_that_ask_at_once_one_makes(cache):
+    made = []
+
+    def slowly():
+        made.append(threading.get_ident())
+        threading.Event().wait(0.2)
+        return b"made"
+
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(kept, "a", Path.read_bytes, slowly, write_whole) for _ in range(5)]
+    assert [one.result() for one in asked] == [b"made"] * 5
+    assert len(made) == 1
+
+
+def test_a_key_tells_values_and_bytes_apart_and_not_their_order():
+    assert key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
+    keys = [key({}), key({"a": 1}), key({"a": 1.5}), key({"a": 1}, b"x"), key({"a": 1}, b"y")]
+    assert len(set(keys)) == len(keys)
 
 
 def test_importing_the_library_says_nothing_in_a_notebook():

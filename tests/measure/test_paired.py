@@ -142,7 +142,7 @@ def test_what_has_no_interval_is_refused(shapes):
 
 def test_a_confidence_of_one_is_refused():
     right = torch.eye(2, dtype=torch.bool)
-    with pytest.raises(ValueError, match="confidence must lie in .* got 1"):
+    with pytest.raises(ValueError, match=r"confidence must lie in .* got 1"):
         crossed_difference(right, right, confidence=1)
 
 

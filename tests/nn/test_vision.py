@@ -1,11 +1,7 @@
-"""VisionTransformer: every pixel in its patch; torch's own encoder; attention as it was used."""
-
-from itertools import product
+"""VisionTransformer: torch's own encoder; patches as a convolution; attention as it was used."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
@@ -44,37 +40,11 @@ def pictures(count=4):
 # ---- patches ------------------------------------------------------------------------------------
 
 
-@given(
-    rows=st.integers(1, 4),
-    columns=st.integers(1, 4),
-    channels=st.integers(1, 3),
-    patch=st.integers(1, 4),
-    batch=st.sampled_from([(), (2,), (2, 1)]),
-)
-def test_every_pixel_is_in_its_place(rows, columns, channels, patch, batch):
-    """All numbers differ, and no two sizes are told apart by luck: rows are not columns."""
-    shape = (*batch, channels, rows * patch, columns * patch)
-    images = torch.arange(torch.Size(shape).numel()).reshape(shape)
-    tokens = patchify(images, patch)
-    assert tokens.shape == (*batch, rows * columns, channels * patch**2)
-    for row, column in product(range(rows), range(columns)):
-        pixels = product(range(channels), range(patch), range(patch))
-        for entry, (k, i, j) in enumerate(pixels):
-            pixel = images[..., k, row * patch + i, column * patch + j]
-            assert torch.equal(tokens[..., row * columns + column, entry], pixel)
-
-
 def test_a_linear_map_of_patches_is_a_convolution():
     model, images = transformer(), pictures()
     kernel = model.embedding.weight.view(12, 3, 3, 3)
     expected = F.conv2d(images, kernel, model.embedding.bias, stride=3).flatten(2).mT
     torch.testing.assert_close(model.embedding(patchify(images, 3)), expected)
-
-
-@pytest.mark.parametrize(("shape", "patch"), [((1, 4, 6), 4), ((1, 6, 4), 4), ((1, 4, 4), 0)])
-def test_patches_that_do_not_fill_the_image_are_refused(shape, patch):
-    with pytest.raises(ValueError, match=f"side {patch} do not fill an image of {shape[1]} x"):
-        patchify(torch.zeros(shape), patch)
 
 
 # ---- the architecture ---------------------------------------------------------------------------

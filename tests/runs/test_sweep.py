@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,13 +18,12 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlib.files import provenance
-from mdlib.runs import run_directory, sweep
+from tests.support.chores import Chore, do, fail, starts, undo
 from mdlib.runs.run import describe_run
 from mdlib.runs.sweep import _perform
-from mdlib.studies.images import VisionRun
 from mdlib.train import RunDirectory
-from tests.support.chores import Chore, do, fail, starts, undo
+from mdlib.runs import run_directory, sweep
+from mdlib.studies.images import VisionRun
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
@@ -245,26 +243,6 @@ def test_what_a_run_is_and_where_it_was_done_is_written_down(tmp_path):
         "run.json",
         "starts",
     ]
-
-
-@pytest.mark.parametrize(
-    ("module", "arguments", "processes", "command"),
-    [
-        ("mdlib.__main__", ["run", "text"], None, "python -m mdlib run text"),
-        ("a.b", ["--only", "p = 2"], None, "python -m a.b --only 'p = 2'"),
-        (None, ["x"], None, "python my/script.py x"),
-        ("mdlib.__main__", ["run"], "2", "torchrun --nproc-per-node 2 -m mdlib run"),
-        (None, [], "4", "torchrun --nproc-per-node 4 my/script.py"),
-    ],
-)
-def test_the_command_is_the_one_that_was_typed(module, arguments, processes, command, monkeypatch):
-    spec = None if module is None else SimpleNamespace(name=module)
-    monkeypatch.setitem(sys.modules, "__main__", SimpleNamespace(__spec__=spec))
-    monkeypatch.setattr(sys, "argv", ["my/script.py", *arguments])
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    if processes:
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-    assert provenance.command() == command
 
 
 def test_a_folder_of_an_older_version_is_read(tmp_path):

@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import json
 import random
+import zipfile
+from dataclasses import replace
 
 import pytest
 
-from mdlib.data.text import sets as module
+from mdlib.data.text.sets import SETS
 
 
 def texts(count, least, most, seed):
@@ -26,12 +28,53 @@ def texts(count, least, most, seed):
 
 
 def reviews(rows):
-    lines = (json.dumps({"text": text, "label": label}) for text, label in rows)
+    """Texts and labels as a file of IMDb."""
+    lines = (
+        json.dumps({"text": text, "label": label, "rating": 5, "id": 0}, ensure_ascii=False)
+        for text, label in rows
+    )
     return "".join(f"{line}\n" for line in lines).encode()
 
 
 def phrases(rows):
+    """Texts and labels as a file of SST-2."""
     return "".join(f"{a}\t{b}\n" for a, b in [("sentence", "label"), *rows]).encode()
+
+
+def sha256_of_members(npz):
+    """What an .npz, an open file, is known by: its members in the order of their names."""
+    with zipfile.ZipFile(npz) as archive:
+        members = [archive.read(name) for name in sorted(archive.namelist())]
+    return hashlib.sha256(b"".join(members)).hexdigest()
+
+
+def publish(contents, monkeypatch, folder=None):
+    """Let the sets of texts be known by these contents; put them into the folder, if one is given.
+
+    Parameters
+    ----------
+    contents : dict from the name of a file, as ``sst2/dev.tsv.gz``, to its unpacked bytes
+    """
+    for name, published in SETS.items():
+        files = {
+            file: hashlib.sha256(contents[file]).hexdigest() if file in contents else sha256
+            for file, sha256 in published.files.items()
+        }
+        monkeypatch.setitem(SETS, name, replace(published, files=files))
+    if folder is not None:
+        for file, content in contents.items():
+            path = folder / file
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_bytes(gzip.compress(content))
+        monkeypatch.setenv("MDLIB_DATA", str(folder))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache in place of the user's, and no MDLIB_DATA."""
+    monkeypatch.delenv("MDLIB_DATA", raising=False)
+    monkeypatch.setattr("mdlib.files.store.cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -42,6 +85,7 @@ def stored(tmp_path, monkeypatch):
 
 
 def store(folder, monkeypatch):
+    """Publish the small data sets from data/ in the folder, with a cache/ beside it."""
     train, test = texts(100, 5, 40, seed=0), texts(30, 5, 40, seed=1)
     dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
     contents = {
@@ -51,11 +95,5 @@ def store(folder, monkeypatch):
         "sst2/dev.tsv.gz": phrases(dev),
         "sst2/test.tsv.gz": phrases(sentences),
     }
-    for files in (module._IMDB, module._SST2):
-        for name in files:
-            path = folder / "data" / name
-            path.parent.mkdir(exist_ok=True, parents=True)
-            path.write_bytes(gzip.compress(contents[name]))
-            monkeypatch.setitem(files, name, hashlib.sha256(contents[name]).hexdigest())
-    monkeypatch.setenv("MDLIB_DATA", str(folder / "data"))
-    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: folder / "cache")
+    publish(contents, monkeypatch, folder / "data")
+    monkeypatch.setattr("mdlib.files.store.cache_folder", lambda: folder / "cache")

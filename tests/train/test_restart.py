@@ -371,6 +371,17 @@ def test_an_open_directory_is_taken_and_what_it_was_opened_with_stands(tmp_path)
         pass
 
 
+def test_a_directory_that_is_open_here_is_not_waited_for(tmp_path, capsys):
+    with (
+        RunDirectory(tmp_path, {"kind": "by hand"}),
+        pytest.raises(RuntimeError, match="is open here already; pass on the open RunDirectory"),
+    ):
+        small.train(tmp_path)
+    assert capsys.readouterr().err == ""
+    with RunDirectory(tmp_path, {"kind": "by hand"}):
+        pass
+
+
 def test_a_run_that_was_begun_before_is_known_by_its_old_description(tmp_path):
     """A folder of commit a5d0a4f: config.json holds what was asked, and more."""
     shutil.copytree(OLD / "fit", tmp_path / "fit")

@@ -7,9 +7,7 @@ one for Python is a pickle, and to open a pickle is to execute it.
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +36,6 @@ CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-_BATCH = 10_000  # images in a batch
 
 
 def build_mnist(archives: Path) -> dict[str, bytes]:
@@ -74,39 +71,6 @@ def cifar10_batches(archive: Path) -> dict[str, bytes]:
     return found
 
 
-def build_cifar10_subset(archives: Path) -> dict[str, bytes]:
-    """Fetch the author's archive and convert the first images of its batches."""
-    return cifar10_subset(build_cifar10(archives))
-
-
-def cifar10_subset(batches: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the first 4,000 images of the first batch and the first 1,017 of each other.
-
-    Returns
-    -------
-    dict from name to the bytes of an .npz
-        With the arrays ``images`` (N, 32, 32, 3), ``labels``, ``index``, the place in the order of
-        all images, and ``class_names``.
-    """
-    counts = dict.fromkeys(CIFAR10_BATCHES, 1017) | {"data_batch_1": 4000}
-    pieces = {
-        batch: [array[:count] for array in read_batch(batches[f"cifar10/{batch}.bin.gz"])]
-        for batch, count in counts.items()
-    }
-    *train, test = CIFAR10_BATCHES
-    packed = {}
-    for part, names in {"train": train, "test": [test]}.items():
-        images, labels = (np.concatenate(x) for x in zip(*map(pieces.get, names), strict=True))
-        index = [_BATCH * k + np.arange(counts[name]) for k, name in enumerate(names)]
-        packed[f"cifar10/{part}.npz"] = _npz(
-            images=np.ascontiguousarray(images.transpose(0, 2, 3, 1)),
-            labels=labels,
-            index=np.concatenate(index),
-            class_names=np.array(CIFAR10_CLASSES),
-        )
-    return packed
-
-
 def read_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the images, (N, 3, 32, 32), and labels of a batch: rows of a label, then pixels.
 
@@ -118,9 +82,3 @@ def read_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """
     rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64)
-
-
-def _npz(**arrays: NDArray[np.generic]) -> bytes:
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    return content.getvalue()

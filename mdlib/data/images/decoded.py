@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from mdlib.files.store import cache_folder, write_whole
+from mdlib.files.atomic import write_whole
+from mdlib.files.store import kept, key
 
 
 def decode_images(
@@ -36,29 +34,26 @@ def decode_images(
     ValueError
         If an image has another size.
     """
-    how = [features.version("jpg"), height, width, offsets.tolist()]
-    key = hashlib.sha256(json.dumps(how).encode() + jpeg.tobytes()).hexdigest()[:32]
-    path = cache_folder() / "decoded" / f"{key}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # of several processes one decodes
-        if (kept := _read(path)) is not None:
-            return kept
+
+    def make() -> NDArray[np.uint8]:
         images = np.empty((len(offsets) - 1, height, width, 3), np.uint8)
         for i, (start, end) in enumerate(pairwise(offsets)):
             image = Image.open(io.BytesIO(jpeg[start:end].tobytes())).convert("RGB")
             if image.size != (width, height):
                 raise ValueError(f"image {i} is {image.size}, not {width} x {height}")
             images[i] = np.asarray(image)
-        pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        content = io.BytesIO()
-        np.save(content, pixels)
-        write_whole(path, content.getvalue())
-    return pixels
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+    how = [features.version("jpg"), height, width, offsets.tolist()]
+    return kept(f"decoded/{key(how, jpeg.tobytes())}.npy", _read, make, _write)
 
 
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    try:
-        found: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # absent or damaged
-        return None
+def _read(path: Path) -> NDArray[np.uint8]:
+    found: NDArray[np.uint8] = np.load(path, allow_pickle=False)
     return found
+
+
+def _write(path: Path, pixels: NDArray[np.uint8]) -> None:
+    content = io.BytesIO()
+    np.save(content, pixels)
+    write_whole(path, content.getvalue())

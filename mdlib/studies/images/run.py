@@ -26,10 +26,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mdlib.data.images.image_data import ImageData
+from mdlib.data import Part
+from mdlib.data.images.labelled import ImageData
 from mdlib.data.images.sets import Parts, load_cifar10, load_digit_images, load_mnist
 from mdlib.nn import VisionTransformer
-from mdlib.runs.run import Part, TrainingRun
+from mdlib.runs.run import TrainingRun
 from mdlib.studies.images.pictures import Pictures
 from mdlib.train import Examples, load_weights
 from mdlib.train.directory import Which
@@ -39,7 +40,6 @@ _SETS: dict[str, tuple[Callable[[], Parts], int, int]] = {
     "digits": (load_digit_images, 1, 8),
     "mnist": (load_mnist, 1, 28),
     "cifar10": (partial(load_cifar10, "original"), 3, 32),
-    "cifar10-subset": (partial(load_cifar10, "subset"), 3, 32),
     "cifar10-jpeg": (partial(load_cifar10, "jpeg"), 3, 32),
 }
 _CLASSES = 10
@@ -63,8 +63,8 @@ class VisionRun(TrainingRun):
 
     Attributes
     ----------
-    data : {"digits", "mnist", "cifar10", "cifar10-subset", "cifar10-jpeg"}
-        Data set. The versions of CIFAR-10 are different data, see `load_cifar10`.
+    data : {"digits", "mnist", "cifar10", "cifar10-jpeg"}
+        Data set. The two of CIFAR-10 are different data, see `load_cifar10`.
     patch : int
         Side of a patch, in pixels.
     image_size : int or None
@@ -79,12 +79,12 @@ class VisionRun(TrainingRun):
 
     Examples
     --------
-    >>> run = VisionRun.preset("paper", p=1.1, data="cifar10-subset")
+    >>> run = VisionRun.preset("paper", p=1.1, data="cifar10-jpeg")
     >>> run.lr, run.width, run.title
-    (0.05, 512, 'md p=1.1 lr=0.05 on cifar10-subset, 6 layers of width 512')
+    (0.05, 512, 'md p=1.1 lr=0.05 on cifar10-jpeg, 6 layers of width 512')
     """
 
-    data: Literal["digits", "mnist", "cifar10", "cifar10-subset", "cifar10-jpeg"] = "digits"
+    data: Literal["digits", "mnist", "cifar10", "cifar10-jpeg"] = "digits"
     patch: int = 2
     image_size: int | None = None
     augment: bool = False

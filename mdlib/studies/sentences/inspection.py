@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.data.text.bags import sentence_problem
+from mdlib.data.text.labelled import TextData
 from mdlib.data.text.pivot import load_pivot_words
-from mdlib.data.text.sets import TextData
 from mdlib.data.text.vectors import WordVectors
 from mdlib.measure.paired import crossed_difference
 from mdlib.measure.shares import AttendedWord, most_attended

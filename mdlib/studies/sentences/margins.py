@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.data.text.bags import sentence_problem
-from mdlib.data.text.sets import TextData
+from mdlib.data.text.labelled import TextData
 from mdlib.data.text.vectors import WordVectors
 from mdlib.descent.descent import joint_descent
 from mdlib.geometry.potentials import directional_divergence

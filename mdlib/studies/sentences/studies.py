@@ -18,7 +18,8 @@ import torch
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.data.text.bags import by_length
-from mdlib.data.text.sets import TextData, load_imdb, load_sst2
+from mdlib.data.text.labelled import TextData
+from mdlib.data.text.sets import load_imdb, load_sst2
 from mdlib.data.text.vectors import WordVectors, word_vectors
 from mdlib.runs.record import Provenance, shipped
 from mdlib.runs.schema import named, others

@@ -24,10 +24,12 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from mdlib.data.text.encoded import Encoded, Name, load_encoded
+from mdlib.data import Part
+from mdlib.data.text.encoded import Encoded, load_encoded
+from mdlib.data.text.sets import Name
 from mdlib.data.text.tokenizer import Tokenizer
 from mdlib.nn import TextClassifier
-from mdlib.runs.run import Part, TrainingRun
+from mdlib.runs.run import TrainingRun
 from mdlib.train import Examples, Sequences, load_weights
 from mdlib.train.directory import Which
 
@@ -139,11 +141,9 @@ class SentimentRun(TrainingRun):
         ValueError
             If there are not as many.
         """
-        ids, labels = encoded
-        rows = self.training_rows(len(ids)) if part == "train" else None
-        if rows is not None:
-            ids, labels = [ids[row] for row in rows.tolist()], labels[rows]
-        return Sequences([one[: self.max_length] for one in ids], labels)
+        rows = self.training_rows(len(encoded)) if part == "train" else None
+        chosen = (encoded if rows is None else encoded[rows]).cut(self.max_length)
+        return Sequences(chosen.ids, chosen.labels)
 
     def load_trained(
         self, directory: str | os.PathLike[str], which: Which = "best"

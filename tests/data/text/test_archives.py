@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from mdlib.data.text import archives
 from mdlib.data.text.archives import build_imdb, build_sst2, imdb_files, sst2_files, sst2_test_order
-from mdlib.data.text.sets import archives, load_sst2
-from mdlib.data.text.sets import sets as text
-from mdlib.files import store
+from mdlib.data.text.sets import load_sst2
 from mdlib.files.fetch import Source, UnavailableError
+from tests.support.stored import publish
 
 needs_data = pytest.mark.skipif(
     "MDLIB_DATA" not in os.environ, reason="MDLIB_DATA names no folder with the real data"
@@ -153,7 +153,7 @@ def test_the_builders_fetch_each_archive_by_its_hash(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
+def published(tmp_path, cache, monkeypatch):
     """The small archives on a local server, as if it were their authors', and an empty cache."""
     folder = tmp_path / "published"
     folder.mkdir()
@@ -165,13 +165,10 @@ def published(tmp_path, monkeypatch):
             source = Source(url, hashlib.sha256(path.read_bytes()).hexdigest())
             monkeypatch.setattr(archives, name, source)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.delenv("MDLIB_DATA", raising=False)
-        monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
+        monkeypatch.setattr("mdlib.files.fetch.RETRIES", 0)
         monkeypatch.setattr(archives, "sst2_test_order", lambda: [3, 0, 2, 1])
-        for part, rows in PHRASES.items():
-            rows = [sorted(rows)[i] for i in (3, 0, 2, 1)] if part == "test" else rows
-            sha256 = hashlib.sha256(tsv(rows)).hexdigest()
-            monkeypatch.setitem(text._SST2, f"sst2/{part}.tsv.gz", sha256)
+        rows = PHRASES | {"test": [sorted(PHRASES["test"])[i] for i in (3, 0, 2, 1)]}
+        publish({f"sst2/{part}.tsv.gz": tsv(rows[part]) for part in rows}, monkeypatch)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield folder

@@ -1,58 +1,35 @@
 """Labelled texts: rows stay together with their labels, parts know what they share."""
 
-import gzip
-import hashlib
-import json
 import os
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mdlib.data.text.near import near_groups
-from mdlib.data.text.sets import TextData, load_imdb, load_sst2
-from mdlib.data.text.sets import sets as module
+from mdlib.data.text.near_duplicates import near_groups
+from mdlib.data.text.sets import load_imdb, load_sst2
+from tests.support.stored import phrases, publish, reviews
 
 needs_data = pytest.mark.skipif(
     "MDLIB_DATA" not in os.environ, reason="MDLIB_DATA names no folder with the real data"
 )
 
 
-def reviews(*rows):
-    return "".join(
-        json.dumps({"text": t, "label": y, "rating": 5, "id": 0}, ensure_ascii=False) + "\n"
-        for t, y in rows
-    ).encode()
-
-
-def phrases(*rows):
-    return "".join(f"{t}\t{y}\n" for t, y in [("sentence", "label"), *rows]).encode()
-
-
 CONTENTS = {
-    "imdb/train.jsonl.gz": reviews(("bad\u2028\x85", 0), ("fine", 1), ("dull", 0), ("fine", 1)),
-    "imdb/test.jsonl.gz": reviews(("awful", 0), ("fine", 1)),
-    "sst2/train.tsv.gz": phrases(('" so', 1), ("so bad", 0), ("dull", 0)),
-    "sst2/dev.tsv.gz": phrases(("dull", 0)),
-    "sst2/test.tsv.gz": phrases(("so bad", 0), ("bad\u2028", 0)),
+    "imdb/train.jsonl.gz": reviews([("bad\u2028\x85", 0), ("fine", 1), ("dull", 0), ("fine", 1)]),
+    "imdb/test.jsonl.gz": reviews([("awful", 0), ("fine", 1)]),
+    "sst2/train.tsv.gz": phrases([('" so', 1), ("so bad", 0), ("dull", 0)]),
+    "sst2/dev.tsv.gz": phrases([("dull", 0)]),
+    "sst2/test.tsv.gz": phrases([("so bad", 0), ("bad\u2028", 0)]),
 }
 
 
 @pytest.fixture
-def stored(tmp_path, monkeypatch):
-    """A folder in MDLIB_DATA that holds small data sets under the names of the large."""
-    for name, content in CONTENTS.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(gzip.compress(content))
-    monkeypatch.setenv("MDLIB_DATA", str(tmp_path))
-    for files in (module._IMDB, module._SST2):
-        for name in files:
-            monkeypatch.setitem(files, name, hashlib.sha256(CONTENTS[name]).hexdigest())
+def few(tmp_path, monkeypatch):
+    """A folder in MDLIB_DATA that holds a few texts under the names of the large sets."""
+    publish(CONTENTS, monkeypatch, tmp_path)
 
 
-def test_reviews_are_loaded_with_what_the_parts_share(stored):
+def test_reviews_are_loaded_with_what_the_parts_share(few):
     train, test = load_imdb()
     assert train.texts == ("bad\u2028\x85", "fine", "dull", "fine")
     assert train.labels.tolist() == [0, 1, 0, 1]
@@ -62,7 +39,7 @@ def test_reviews_are_loaded_with_what_the_parts_share(stored):
     assert repr(test) == "IMDb test: 2 texts, 1 positive, 1 also in train"
 
 
-def test_phrases_are_loaded_with_what_the_parts_share(stored):
+def test_phrases_are_loaded_with_what_the_parts_share(few):
     train, dev, test = load_sst2()
     assert (train.texts, train.labels.tolist()) == (('" so', "so bad", "dull"), [1, 0, 0])
     assert repr(train) == "SST-2 train: 3 texts, 1 positive, 1 also in dev, 1 also in test"
@@ -70,35 +47,12 @@ def test_phrases_are_loaded_with_what_the_parts_share(stored):
     assert repr(test) == "SST-2 test: 2 texts, 0 positive, 1 also in train, 0 also in dev"
 
 
-def test_what_is_shared_leaves_train_on_request(stored):
+def test_what_is_shared_leaves_train_on_request(few):
     train, test = load_imdb(exclude_shared=True)
     assert train.texts == ("bad\u2028\x85", "dull")
     assert train.labels.tolist() == [0, 0]
     assert repr(test) == "IMDb test: 2 texts, 1 positive, 0 also in train"
     assert [len(part) for part in load_sst2(exclude_shared=True)] == [1, 1, 2]
-
-
-@given(rows=st.lists(st.integers(0, 3)))
-def test_rows_are_taken_with_all_that_belongs_to_them(rows):
-    also = torch.tensor([True, False, False, True])
-    data = TextData("four", tuple("abcd"), torch.tensor([0, 1, 0, 1]), 3, {"test": also})
-    for taken in (data[rows], data[torch.tensor(rows, dtype=torch.int64)]):
-        assert taken.texts == tuple("abcd"[i] for i in rows)
-        assert taken.labels.tolist() == [i % 2 for i in rows]
-        assert taken.also_in["test"].tolist() == [i in (0, 3) for i in rows]
-        assert (taken.name, taken.run, len(taken)) == ("four", 3, len(rows))
-
-
-def test_a_split_parts_the_rows_and_no_near_texts():
-    texts = tuple(f"w{i // 3} x{i // 3} y{i // 3} z{i}" for i in range(60))
-    data = TextData("sixty", texts, torch.arange(60) % 2, run=3)
-    train, validation = data.split(fraction=0.25, seed=3)
-    assert (train.name, validation.name) == ("sixty, rest", "sixty, held out")
-    assert len(validation) == 15
-    assert sorted(train.texts + validation.texts) == sorted(texts)
-    assert not {t[:9] for t in train.texts} & {t[:9] for t in validation.texts}
-    for part in (train, validation):
-        assert part.labels.tolist() == [texts.index(text) % 2 for text in part.texts]
 
 
 def sharing(run):
@@ -114,10 +68,10 @@ def sharing(run):
     ("load", "written", "run"), [(load_imdb, reviews, 10), (load_sst2, phrases, 5)]
 )
 def test_near_are_reviews_that_share_ten_words_and_phrases_that_share_five(
-    load, written, run, monkeypatch
+    load, written, run, tmp_path, monkeypatch
 ):
-    content = written(*((text, i % 2) for i, text in enumerate(sharing(run))))
-    monkeypatch.setattr(module, "read_files", lambda files, build: dict.fromkeys(files, content))
+    content = written([(text, i % 2) for i, text in enumerate(sharing(run))])
+    publish(dict.fromkeys(CONTENTS, content), monkeypatch, tmp_path)
     data = load()[0]
     apart = 0
     for seed in range(5):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdlib.data.text.sets import vectors as module
+from mdlib.data.text import vectors as module
 from mdlib.data.text.tokenizer import split_words
 from mdlib.data.text.vectors import WordVectors, word_vectors
 

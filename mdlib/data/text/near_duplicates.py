@@ -1,4 +1,4 @@
-"""Which texts are nearly the same, so that a split does not put one on either side.
+"""Near-duplicate texts, and splits that do not put one on either side.
 
 Two texts are *near* if they share a run of ``run`` consecutive words, or are equal word for word.
 Words are runs of letters and digits, in lower case; punctuation and IMDb's ``<br />`` do not count.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlib.data.text.near import held_out_groups, near_groups
+from mdlib.data.text.near_duplicates import held_out_groups, near_groups
 
 texts_of_few_words = st.lists(
     st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=7).map(" ".join), max_size=12

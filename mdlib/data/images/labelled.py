@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from mdlib.data.labelled import Labelled
+
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ImageData:
+class ImageData(Labelled):
     """Images with their labels.
 
     Attributes
@@ -37,13 +39,7 @@ class ImageData:
     labels: Tensor
     classes: tuple[str, ...]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, rows: Sequence[int] | Tensor) -> ImageData:
-        """Return the rows of these numbers, in this order, or those where a mask is True."""
-        rows = torch.as_tensor(rows)
-        return replace(self, images=self.images[rows], labels=self.labels[rows])
+    columns: ClassVar = ("images",)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.images.shape[1:]))
@@ -85,7 +81,4 @@ class ImageData:
             held_out[(self.labels == label).nonzero().flatten()[every - 1 :: every]] = True
         if not held_out.any():
             raise ValueError(f"no class of {self} has {every} images; hold out more than 1/{every}")
-        rest, part = self[~held_out], self[held_out]
-        return replace(rest, name=f"{self.name}, rest"), replace(
-            part, name=f"{self.name}, held out"
-        )
+        return self.parted(held_out)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlib.data.images.image_data import ImageData
+from mdlib.data.images.labelled import ImageData
 
 
 def numbered(labels, classes=3):
