@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mdlib.commands import ledger, run, study
 from mdlib.files import provenance
+from mdlib.train.processes import started_together
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,19 +23,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Train with mirror descent, conduct the book's studies, measure its claims.",
         allow_abbrev=False,
     )
-    parser.set_defaults(goes_on=False)
+    parser.set_defaults(trains=False)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     for verb in (run, study, ledger):
         verb.add_to(verbs)
     options = parser.parse_args(arguments)
     options.typed = provenance.command("-m", "mdlib", *arguments)
     try:
+        if started_together() > 1 and not options.trains:
+            raise ValueError("torchrun is for training; start this without it")
         return int(options.command(options))
     except (ValueError, ModuleNotFoundError, OSError) as error:  # the library's own sentences
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on" if options.goes_on else ""
+        goes_on = "; the same command goes on" if options.trains else ""
         print(f"stopped{goes_on}", file=sys.stderr)
         return 130  # as a shell says of what SIGINT ended
 

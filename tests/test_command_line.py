@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import torch
@@ -287,6 +286,14 @@ def test_every_command_is_stopped_alike(command, place, monkeypatch, capsys):
     assert capsys.readouterr() == ("", "stopped\n")  # it would begin again
 
 
+@pytest.mark.parametrize("command", ["ledger", "study sentences"])
+def test_what_trains_no_run_is_not_for_several_processes(command, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(command.split()) == 2
+    said = "python -m mdlib: error: torchrun is for training; start this without it\n"
+    assert capsys.readouterr() == ("", said)
+
+
 @pytest.mark.parametrize("command", [ONE, MANY, f"{ONE} --dry-run"])
 def test_absent_data_are_an_error_not_a_failed_run(command, stored, monkeypatch, capsys):
     monkeypatch.setenv("MDLIB_DATA", str(stored / "nowhere"))
@@ -368,11 +375,7 @@ def test_two_processes_train_a_run_as_one(tmp_path, capsys):
     done = subprocess.run(
         [sys.executable, *command, "runs"],
         cwd=tmp_path,
-        env={
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-            "OMP_NUM_THREADS": "1",
-            "PATH": os.environ["PATH"],
-        },
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,  # against a hang, which it once was

@@ -27,7 +27,7 @@ def parser_of(verbs: Any, name: str, summary: str, text: str = "", **more: Any) 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where runs are computed and kept."""
-    parser.set_defaults(goes_on=True)  # stopped and called again
+    parser.set_defaults(trains=True)
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")
     parser.add_argument(

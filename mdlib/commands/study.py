@@ -19,6 +19,7 @@ from mdlib.runs.schema import dumps
 from mdlib.runs.study import Study, conduct, planned
 from mdlib.runs.tables import accuracy_table
 from mdlib.studies import images, sentences, text
+from mdlib.train.processes import is_first
 
 STUDIES: dict[str, Mapping[str, Study[Any]]] = {"text": text.STUDIES, "images": images.STUDIES}
 _PACKAGES = {"text": ("torch", "numpy", "tokenizers"), "images": ("torch", "numpy")}
@@ -84,6 +85,8 @@ def execute(options: argparse.Namespace) -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
+    if not is_first():
+        return 0
     # When it began is not known: runs may be older than this process.
     came = provenance.collect(options.typed, None, *_PACKAGES[options.about])
     record = Record(Provenance(**came), study.setting, found)

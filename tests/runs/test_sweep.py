@@ -18,12 +18,12 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.chores import Chore, do, fail, starts, undo
+from mdlib.runs import run_directory, sweep
 from mdlib.runs.run import describe_run
 from mdlib.runs.sweep import _perform
-from mdlib.train import RunDirectory
-from mdlib.runs import run_directory, sweep
 from mdlib.studies.images import VisionRun
+from mdlib.train import RunDirectory
+from tests.support.chores import Chore, do, fail, starts, undo
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 

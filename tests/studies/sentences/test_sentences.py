@@ -12,8 +12,8 @@ import mdlib.studies.sentences as package
 from mdlib import AttentionProblem
 from mdlib.__main__ import main
 from mdlib.data.text.bags import by_length, sentence_problem
-from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.labelled import TextData
+from mdlib.data.text.pivot import load_pivot_words
 from mdlib.data.text.vectors import WordVectors, word_vectors
 from mdlib.files.fetch import UnavailableError
 from mdlib.runs.schema import read
