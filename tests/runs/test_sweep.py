@@ -18,7 +18,6 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlib.files import provenance
 from mdlib.runs import run_directory, sweep
 from mdlib.runs.run import describe_run
 from mdlib.runs.sweep import _perform
