@@ -16,9 +16,9 @@ from mdlib.path.ball import Ball, DecoderBall
 from mdlib.path.frank_wolfe import minimise
 from mdlib.path.starts import check_effort, checked_radii, on_sphere, random_directions, taught
 
-# Residual and rounds to which all starts run; the leader goes on alone. On twelve small problems (n,
-# T, d = 4) 1e-3 picks the wrong leader once and one round twice; 1e-5 finds a better one once, as do
-# fifty rounds, and either costs up to a fifth more.
+# Residual and rounds to which all starts run; the leader goes on alone. On twelve small problems
+# 1e-3 picks the wrong leader once and one round twice; 1e-5 finds a better one once, as do fifty
+# rounds, and either costs up to a fifth more.
 _ROUGH, _RACE = 1e-4, 5
 _TURN = 200  # most steps in one weight before it is the other's turn; 20 cost up to 30 % more
 # Of r, on the way to the first v: on a large ball the risk has edges. Small problems do without.

@@ -32,9 +32,7 @@ _RIDGE = 1e-14  # of the diagonal, for constraints that depend on each other
 _OF_THE_WAY = 0.99  # to the boundary; 0.9 costs 26 to 54 % more, 0.999 saves 4 to 17 %
 _CLOSE = 1e-8  # of which no leash is shorter: about the root of rounding
 _TRIES, _SHORTER = 20, 0.6  # down to 4e-5 of the step; 0.3 costs up to 12 % more
-_PATIENCE = (
-    40  # steps without a better gap after which a problem is left; 4 gives some up at p = 20
-)
+_PATIENCE = 40  # steps without a better gap that end the work; 4 gives some up at p = 20
 # Relative distance of w from the mirror image of the multipliers. With 0.08 it does not get through
 # for p = 6 and 20; 8 costs up to 13 % more.
 _FARTHEST = 0.8

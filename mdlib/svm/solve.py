@@ -20,8 +20,8 @@ from mdlib.svm.textbook import textbook
 
 _INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs; what rounding leaves
 _WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once: 200 MB
-# Of the tolerance. Newton steps are cheap there, a tenth costs 5 % more of them at most, and w is as
-# good as the square root of the gap.
+# Of the tolerance: a tenth of it costs 5 % more steps at most, and w is only as good as the square
+# root of the gap.
 _GOAL = 1e-2
 _FARTHER = 1e3  # between two p the norms of D entries differ by a factor of sqrt(D) at most
 _LEASH = 300.0  # see `interior_point`; only for what the free run has not solved
