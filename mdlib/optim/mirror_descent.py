@@ -185,6 +185,11 @@ class MirrorDescent(Optimizer):
         """Load a state that `state_dict` returned; its potentials must be this optimizer's own.
 
         An option that the state does not have, as it was saved before there was one, stays.
+
+        Raises
+        ------
+        ValueError
+            If it was saved with other potentials than this optimizer's, or its groups do not fit.
         """
         loaded: dict[str, Any] = {}  # what is left after everybody's hooks; ours runs last
         last = self.register_load_state_dict_pre_hook(
