@@ -89,10 +89,7 @@ class Record(Generic[R]):
         """
         if label not in self.contenders:
             raise KeyError(f"no contender {label!r}; there are {', '.join(self.contenders)}")
-        contender = self.contenders[label]
-        if isinstance(contender, Mapping):  # runs of a notebook, as dicts
-            return tuple(contender["runs"])
-        return contender.runs
+        return self.contenders[label].runs
 
     def values(self, label: str, of: Callable[[R], Any] | str, *path: _Key) -> Tensor:
         """Return a number, or several, of each run of a contender, (seeds, ...).
