@@ -47,7 +47,7 @@ def gaussian_tokens(
     """
     if min(n, T, d) < 1:
         raise ValueError(f"n, T and d must be at least 1, got n={n}, T={T}, d={d}")
-    if isinstance(seed, Integral):
+    if isinstance(seed, int | np.integer):
         return _draw(n, T, d, int(seed))
     if len(seed) == 0:
         raise ValueError("seed is an empty sequence; give at least one seed")
@@ -138,7 +138,7 @@ def planted_tokens(
         )
     if rival < 0 or (rival > 0 and T < 2):
         raise ValueError(f"rival must be at least 0 and needs T >= 2, got {rival} with T={T}")
-    if isinstance(seed, Integral):
+    if isinstance(seed, int | np.integer):
         return _plant(n, T, d, p, int(seed), spare, rival)
     if len(seed) == 0:
         raise ValueError("seed is an empty sequence; give at least one seed")

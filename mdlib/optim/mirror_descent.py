@@ -13,6 +13,7 @@ from typing import Any, cast, overload
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from mdlib.geometry import LpPotential, Potential
@@ -124,6 +125,11 @@ class MirrorDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step()
+        return loss
+
+    @_disable_dynamo  # a step compiled in parts reads a state that another part has replaced
+    def _step(self) -> None:
         self._recall_potentials()
         # Whatever can be refused is refused before the first weight moves.
         steps = [
@@ -137,7 +143,6 @@ class MirrorDescent(Optimizer):
             if i in shared:
                 step.follow()  # the step before may have moved these weights
             step.take()
-        return loss
 
     def _prepare(self, param: Tensor, group: dict[str, Any]) -> MirrorStep:
         """Check one parameter and bring its state up to date."""
