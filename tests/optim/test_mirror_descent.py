@@ -806,6 +806,17 @@ def test_a_wrapper_may_write_the_saved_groups_over_ours():
     assert torch.equal(v, w)
 
 
+def test_every_group_gets_its_own_potential_back():
+    """Before the first step, as a state is loaded when a run goes on."""
+    groups = [{"params": [parameter(2)], "potential": LpPotential(p)} for p in (1.5, 3)]
+    optimizer = MirrorDescent(groups, 0.1)
+    for group, p in zip(optimizer.param_groups, (1.5, 3.0), strict=True):
+        group["potential"] = f"LpPotential(p={p})"
+        give(group["params"][0], 1.0)
+    optimizer.step()
+    assert [group["potential"].p for group in optimizer.param_groups] == [1.5, 3]
+
+
 def test_a_scaler_skips_a_step_whose_gradients_overflow():
     (w, optimizer), (v, plain) = twins(momentum=0.9)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8, growth_interval=100)
