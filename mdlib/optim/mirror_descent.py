@@ -201,9 +201,14 @@ class MirrorDescent(Optimizer):
             first.remove()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned; its potentials must be this optimizer's own.
+        """Load a state that `state_dict` returned.
 
-        An option that the state does not have, as it was saved before there was one, stays.
+        An option that the state lacks, as it was saved before there was one, stays.
+
+        Raises
+        ------
+        ValueError
+            If it was saved with other potentials than this optimizer's, or its groups do not fit.
         """
         loaded: dict[str, Any] = {}  # what is left after everybody's hooks; ours runs last
         last = self.register_load_state_dict_pre_hook(

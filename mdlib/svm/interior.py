@@ -23,17 +23,23 @@ from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import mirror_distance, relative_gap, scale_to_optimum
 
-_STEPS = 200
-_SLACK = 0.5
-_NEAR = 0.1
-_RIDGE = 1e-14
-_OF_THE_WAY = 0.99
-_CLOSE = 1e-8
-_TRIES, _SHORTER = 20, 0.6
-_SHORT, _LONG = 0.2, 0.6
-_PATIENCE = 40  # steps without a better gap after which a problem is left as it is
-_FARTHEST = 0.8  # relative distance of w from the mirror image of the multipliers
+# What other values did was tried on problems of 42 and 108 constraints, p from 1.05 to 20. Where
+# nothing is said, a tenth and ten times as much change the number of steps by 3 % at most.
+_STEPS = 200  # several times what the hardest of them take
+_SLACK = 0.5  # the least at the start, half the usual margin; 0.05 costs up to 9 % more, 5 10 %
+_NEAR = 0.1  # the gap from which on patience is counted
+_RIDGE = 1e-14  # of the diagonal, for constraints that depend on each other
+_OF_THE_WAY = 0.99  # to the boundary; 0.9 costs 26 to 54 % more, 0.999 saves 4 to 17 %
+_CLOSE = 1e-8  # of which no leash is shorter: about the root of rounding
+_TRIES, _SHORTER = 20, 0.6  # down to 4e-5 of the step; 0.3 costs up to 12 % more
+_PATIENCE = 40  # steps without a better gap that end the work; 4 gives some up at p = 20
+# Relative distance of w from the mirror image of the multipliers. With 0.08 it does not get through
+# for p = 6 and 20; 8 costs up to 13 % more.
+_FARTHEST = 0.8
+# Damping matters for large p alone. With a least of 1e-6 p = 20 costs 5 % more; with a first of
+# 1e-3 9 %; with a most of 1 it does not get through, with one of 0.01 it costs a third less.
 _LEAST_DAMPING, _FIRST_DAMPING, _MOST_DAMPING = 1e-12, 1e-8, 1e-1
+_SHORT, _LONG = 0.2, 0.6  # steps after which damping grows or shrinks; 0.5 and 0.95 cost up to 35 %
 
 
 def interior_point(

@@ -26,11 +26,12 @@ from mdlib.geometry.potentials import LpPotential
 from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import lower_bound, relative_gap, scale_to_optimum
 
-_ROUNDS = 40
-_STEPS = 80  # of one round
-_MEMORY = 20
-_FLAT = 1e-12
-_LOOK = 10
+# Tried on problems of 42 and 98 constraints, p from 1.05 to 4.
+_ROUNDS = 40  # up to p = 4 four are enough; for p = 8 forty leave a gap of 6e-3, and four of 2e-2
+_STEPS = 80  # of one round; 8 miss the tolerance at twice the work, 800 change nothing
+_MEMORY = 20  # 5 cost 20 to 70 % more, 60 save up to 18 %
+_FLAT = 1e-12  # relative fall at which the first run ends; 1e-6 costs 13 to 21 % more
+_LOOK = 10  # steps between two looks at the gap; 1 costs 11 to 30 % more, never to look up to 87 %
 
 
 def lbfgs(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:

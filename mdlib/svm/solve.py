@@ -19,11 +19,13 @@ from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_fl
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
-_INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
-_WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
-_GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
-_FARTHER = 1e3
-_LEASH = 300.0
+_INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs; what rounding leaves
+_WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once: 200 MB
+# Of the tolerance: a tenth of it costs 5 % more steps at most, and w is only as good as the square
+# root of the gap.
+_GOAL = 1e-2
+_FARTHER = 1e3  # between two p the norms of D entries differ by a factor of sqrt(D) at most
+_LEASH = 300.0  # see `interior_point`; only for what the free run has not solved
 _STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
 
 

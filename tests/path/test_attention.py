@@ -363,12 +363,12 @@ def test_without_a_choice_every_point_is_stationary(T):
 
 def test_padding_is_no_token(toy):
     problem, v = toy
-    padded = torch.cat([problem.X, torch.full((3, 2, 3), 7.0).double()], -2)
-    mask = torch.tensor([[True] * 4 + [False] * 2] * 3)
+    padded = torch.cat([problem.X, torch.full((4, 2, 3), 7.0).double()], -2)
+    mask = torch.tensor([[True] * 5 + [False] * 2] * 4)
     longer = AttentionProblem(padded, problem.y, problem.z, mask)
     ours, theirs = attention_path(longer, v, 2, [1, 30]), attention_path(problem, v, 2, [1, 30])
     torch.testing.assert_close(ours.W, theirs.W, rtol=1e-5, atol=1e-5)
-    assert (ours.attention[..., 4:] == 0).all()
+    assert (ours.attention[..., 5:] == 0).all()
 
 
 def test_float32_problems_are_solved_in_float64(toy):
