@@ -13,11 +13,20 @@ from typing import Any, cast, overload
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from mdlib.geometry import LpPotential, Potential
-from mdlib.geometry.shards import is_distributed, is_sharded, laid_out_as, on_each_shard
+from mdlib.geometry.shards import is_distributed, laid_out_as, on_each_shard
 from mdlib.optim.mirror_step import MirrorStep, sharing_memory
+from mdlib.optim.options import (
+    check_decay,
+    check_group,
+    check_saved,
+    check_whole,
+    dense,
+    saved_name,
+)
 
 _STATE = {"dual", "momentum"}
 
@@ -35,7 +44,12 @@ class MirrorDescent(Optimizer):
 
     The dual point y is kept as state, in float32 at least, so steps too small for the weights'
     dtype add up, and weights that round to 0 keep their history. When a parameter was changed in
-    place between two steps (a reset, a clamp, a loaded checkpoint), the dual follows it.
+    place between two steps (a reset, a clamp, a loaded checkpoint), the dual follows it. A weight
+    whose dual does not move, because its gradient is 0 or the step too small, stays to the last
+    bit, also where its dual leaves the dtype's range (p = 20 raises to the 19th power).
+
+    DTensors (FSDP2, tensor parallel) are stepped shard by shard, with the dual norm of the whole
+    gradient. Parameters that share memory take their steps one after the other, as in SGD.
 
     Parameters
     ----------
@@ -64,7 +78,7 @@ class MirrorDescent(Optimizer):
     ValueError
         For options out of range, a potential without a dual norm when ``normalize`` is set, a
         saved state that belongs to another potential; at the first step, for a parameter outside
-        the domain of its potential.
+        the domain of its potential, or sharded where that is not separable.
     TypeError
         For complex or integer parameters, or a potential that is none.
     RuntimeError
@@ -107,10 +121,11 @@ class MirrorDescent(Optimizer):
         """Add a parameter group, with its own options where it names them."""
         super().add_param_group(param_group)
         try:
-            _check_group(self.param_groups[-1])
+            check_group(self.param_groups[-1])
         except Exception:
             self.param_groups.pop()  # a refused group leaves the optimizer as it was
             raise
+        self.__dict__.setdefault("_potentials", []).append(self.param_groups[-1]["potential"])
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -124,6 +139,11 @@ class MirrorDescent(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step()
+        return loss
+
+    @_disable_dynamo  # a step compiled in parts reads a state that another part has replaced
+    def _step(self) -> None:
         self._recall_potentials()
         # Whatever can be refused is refused before the first weight moves.
         steps = [
@@ -137,15 +157,14 @@ class MirrorDescent(Optimizer):
             if i in shared:
                 step.follow()  # the step before may have moved these weights
             step.take()
-        return loss
 
     def _prepare(self, param: Tensor, group: dict[str, Any]) -> MirrorStep:
         """Check one parameter and bring its state up to date."""
         potential, state, dtype = group["potential"], self.state[param], _dual_dtype(param)
-        _check_decay(group)
-        grad = _dense(cast(Tensor, param.grad))
+        check_decay(group)
+        grad = dense(cast(Tensor, param.grad))
         if is_distributed(param):
-            _check_whole(param, potential)
+            check_whole(param, potential)
             grad = laid_out_as(grad, param)
         if "dual" not in state:
             state["dual"] = on_each_shard(lambda w: potential.mirror(w.to(dtype)), param)
@@ -166,7 +185,7 @@ class MirrorDescent(Optimizer):
         for i, group in enumerate(self.param_groups):
             if isinstance(group["potential"], str):
                 ours = known[i] if i < len(known) else self.defaults["potential"]
-                _check_saved(group, ours)
+                check_saved(group, ours)
                 group["potential"] = ours
         known[:] = [group["potential"] for group in self.param_groups]
 
@@ -182,9 +201,9 @@ class MirrorDescent(Optimizer):
             first.remove()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned; its potentials must be this optimizer's own.
+        """Load a state that `state_dict` returned.
 
-        An option that the state does not have, as it was saved before there was one, stays.
+        An option that the state lacks, as it was saved before there was one, stays.
 
         Raises
         ------
@@ -208,7 +227,7 @@ class MirrorDescent(Optimizer):
         """Check a state's potentials, and fill in the options that it lacks."""
         groups = state_dict["param_groups"]
         for ours, group in zip(self.param_groups, groups, strict=False):
-            _check_saved(group, ours["potential"])
+            check_saved(group, ours["potential"])
         if len(groups) == len(self.param_groups):  # otherwise torch has a word for it
             options = [
                 {k: v for k, v in g.items() if k in self.defaults} for g in self.param_groups
@@ -233,69 +252,4 @@ def _dual_dtype(param: Tensor) -> torch.dtype:
 
 def _name_potentials(_: Optimizer, saved: dict[str, Any]) -> None:
     for group in saved["param_groups"]:
-        group["potential"] = _name(group["potential"])
-
-
-def _name(potential: Any) -> Any:
-    return potential.identity if isinstance(potential, Potential) else potential
-
-
-def _check_saved(group: dict[str, Any], ours: Potential) -> None:
-    saved = _name(group.get("potential"))
-    if saved != ours.identity:
-        raise ValueError(
-            f"the state was saved with {saved}, this optimizer uses {ours.identity}; "
-            "build it with the same potential before loading"
-        )
-
-
-def _check_whole(param: Tensor, potential: Potential) -> None:
-    if is_sharded(param) and not potential.separable:
-        raise ValueError(
-            f"{potential} needs a parameter as a whole, and one of shape {tuple(param.shape)} is "
-            "sharded; keep it in one piece, or give its group a separable potential"
-        )
-
-
-def _dense(grad: Tensor) -> Tensor:
-    if grad.layout != torch.strided:
-        raise RuntimeError(
-            f"MirrorDescent does not support sparse gradients, got layout {grad.layout}; "
-            "use sparse=False in the embedding"
-        )
-    return grad
-
-
-def _check_group(group: dict[str, Any]) -> None:
-    for param in group["params"]:
-        if not param.is_floating_point():
-            raise TypeError(
-                f"MirrorDescent needs real floating-point parameters, got {param.dtype}; "
-                "split complex weights with torch.view_as_real"
-            )
-    potential = group["potential"]
-    if not isinstance(potential, Potential):
-        raise TypeError(
-            f"potential must be a Potential such as LpPotential(1.5), got {potential!r}"
-        )
-    if isinstance(group["lr"], Tensor) and group["lr"].numel() != 1:
-        raise ValueError(f"lr must be one number, got a tensor of shape {tuple(group['lr'].shape)}")
-    if not 0.0 <= group["lr"] < float("inf"):
-        raise ValueError(f"lr must be finite and >= 0, got {group['lr']}")
-    if not 0.0 <= group["momentum"] < 1.0:
-        raise ValueError(f"momentum must lie in [0, 1), got {group['momentum']}")
-    if not 0.0 <= group["weight_decay"] < float("inf"):
-        raise ValueError(f"weight_decay must be finite and >= 0, got {group['weight_decay']}")
-    if group["normalize"] and type(potential).dual_norm is Potential.dual_norm:
-        raise ValueError(
-            f"normalize=True needs a dual norm: {potential} has none of its own; "
-            "use normalize=False"
-        )
-
-
-def _check_decay(group: dict[str, Any]) -> None:
-    shrink = float(group["lr"]) * group["weight_decay"]
-    if shrink >= 1:
-        raise ValueError(
-            f"lr * weight_decay must stay below 1, got {shrink}: decay would turn the dual around"
-        )
+        group["potential"] = saved_name(group["potential"])

@@ -69,7 +69,7 @@ def _take(
     if group["weight_decay"]:
         dual.mul_(1 - lr * group["weight_decay"])
     dual.add_(grad, alpha=lr if group["maximize"] else -lr)
-    w = potential.inverse(dual).to(param.dtype)
+    w = potential.inverse(dual)
     if before is not None:  # a weight that is not the image of its dual stays until that moves
         moved = dual != before
         w = torch.where(moved if potential.separable else moved.any(), w, param)

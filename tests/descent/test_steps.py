@@ -1,8 +1,6 @@
 """The compiled steps against the tensor operations, and both against autograd."""
 
 import math
-import os
-import shutil
 import subprocess
 import sys
 
@@ -217,50 +215,3 @@ print(attention_descent(problem, v, 2, 3).W.isfinite().all().item(), kernel.desc
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("True")
     assert "cache_path=None" in run.stdout
-
-
-@pytest.mark.parametrize("damage", ["empty", "half", "zeros", "read-only"])
-def test_damaged_files_of_compiled_code_are_compiled_anew(damage, compiled_code, tmp_path):
-    """After one warning for all of them; the process after that finds whole files again."""
-    folder = tmp_path / "cache"
-    shutil.copytree(compiled_code, folder)
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    assert {file.suffix for file in files} == {".nbi", ".nbc"}
-    for file in files:
-        content = file.read_bytes()
-        ruins = {"half": content[: len(content) // 2], "zeros": bytes(len(content))}
-        file.write_bytes(ruins.get(damage, b""))
-    if damage == "read-only":
-        files[0].parent.chmod(0o500)
-    first, second = descend_once(folder), descend_once(folder)
-    files[0].parent.chmod(0o700)
-    for run in (first, second):
-        assert run.returncode == 0, run.stderr
-        assert run.stdout.strip() == "True"
-    assert first.stderr.count("RuntimeWarning: compiled code in ") == 1
-    assert "is damaged (" in first.stderr
-    if damage != "read-only" or os.geteuid() == 0:  # root may write everywhere
-        assert second.stderr == ""
-
-
-@pytest.fixture(scope="module")
-def compiled_code(tmp_path_factory):
-    """A folder with the kernel's compiled functions."""
-    folder = tmp_path_factory.mktemp("compiled")
-    assert descend_once(folder).stderr == ""
-    return folder
-
-
-def descend_once(folder):
-    script = """
-from mdlib import AttentionProblem, attention_descent
-problem, v = AttentionProblem.random(2, 3, 2, seed=1)
-print(attention_descent(problem, v, 2, 3).W.isfinite().all().item())
-"""
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"NUMBA_CACHE_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

@@ -4,13 +4,20 @@ import copy
 import io
 import math
 import pickle
+import warnings
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CyclicLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 from mdlib import Hypentropy, LpPotential, MirrorDescent, NegativeEntropy
 from tests.support.halfsquared import HalfSquaredNorm
@@ -402,8 +409,10 @@ def test_no_gradient_no_step():
         lambda optimizer: StepLR(optimizer, step_size=3, gamma=0.1),
         lambda optimizer: CosineAnnealingLR(optimizer, T_max=10),
         lambda optimizer: OneCycleLR(optimizer, max_lr=0.1, total_steps=12),
+        lambda optimizer: CyclicLR(optimizer, base_lr=0.01, max_lr=0.1, step_size_up=3),
+        lambda optimizer: ReduceLROnPlateau(optimizer, patience=1),
     ],
-    ids=["step", "cosine", "one cycle"],
+    ids=["step", "cosine", "one cycle", "cyclic", "plateau"],
 )
 def test_schedulers_drive_it_as_they_drive_sgd(schedule):
     ours = parameter(4)
@@ -416,7 +425,7 @@ def test_schedulers_drive_it_as_they_drive_sgd(schedule):
         for (w, optimizer), scheduler in zip(pair, schedulers, strict=True):
             give(w, 0.3)
             optimizer.step()
-            scheduler.step()
+            scheduler.step(*[1.0] * isinstance(scheduler, ReduceLROnPlateau))
     assert torch.equal(ours, theirs)
     assert pair[0][1].param_groups[0]["lr"] == pair[1][1].param_groups[0]["lr"]
 
@@ -711,3 +720,218 @@ def test_a_dual_norm_for_matrices_only_is_enough():
 def test_a_learning_rate_of_two_numbers_is_refused():
     with pytest.raises(ValueError, match=r"one number, got a tensor of shape \(2,\)"):
         MirrorDescent([torch.nn.Parameter(torch.ones(1))], lr=torch.tensor([0.1, 0.2]))
+
+
+# ---- what other people's training loops do ------------------------------------------------------
+
+
+def twins(p=1.5, **options):
+    """A parameter for us and one for a loop without the feature under test."""
+    w = parameter(4)
+    pair = w, nn.Parameter(w.detach().clone())
+    return [(v, MirrorDescent([v], 0.1, LpPotential(p), **options)) for v in pair]
+
+
+def test_a_hook_that_unwraps_a_state_is_heard_before_the_check():
+    (w, optimizer), (v, other) = twins(momentum=0.9)
+    give(w, 1.0)
+    optimizer.step()
+    wrapped = {"format": 2, "optimizer": optimizer.state_dict()}
+    other.register_load_state_dict_pre_hook(lambda _, state: state["optimizer"])
+    other.load_state_dict(wrapped)
+    assert torch.equal(other.state[v]["dual"], optimizer.state[w]["dual"])
+
+
+def test_a_hook_may_rename_the_potential_and_the_check_sees_its_work():
+    (_, optimizer), (_, other) = twins()
+    old = optimizer.state_dict()
+    old["param_groups"][0]["potential"] = "Lp(1.5)"
+    with pytest.raises(ValueError, match=r"saved with Lp\(1\.5\)"):
+        other.load_state_dict(old)
+
+    def modern(_, state):
+        state["param_groups"][0]["potential"] = "LpPotential(p=1.5)"
+
+    other.register_load_state_dict_pre_hook(modern)
+    other.load_state_dict(old)
+    assert other.param_groups[0]["potential"] == LpPotential(1.5)
+
+
+def test_a_hook_on_saving_sees_what_is_saved():
+    (_, optimizer), _ = twins()
+    seen = []
+    optimizer.register_state_dict_post_hook(
+        lambda _, state: seen.append(state["param_groups"][0]["potential"])
+    )
+    optimizer.state_dict()
+    assert seen == ["LpPotential(p=1.5)"]
+
+
+def test_an_option_that_an_older_state_lacks_stays():
+    (w, optimizer), (v, other) = twins(momentum=0.9)
+    give(w, 1.0)
+    optimizer.step()
+    old = optimizer.state_dict()
+    del old["param_groups"][0]["maximize"], old["param_groups"][0]["weight_decay"]
+    other.param_groups[0]["weight_decay"] = 0.25
+    other.load_state_dict(old)
+    assert other.param_groups[0]["weight_decay"] == 0.25
+    give(v, 1.0)
+    other.step()
+
+
+def test_a_state_that_holds_the_potential_itself_is_read():
+    """As ZeroRedundancyOptimizer saves it."""
+    (_, optimizer), (_, other) = twins()
+    state = optimizer.state_dict()
+    state["param_groups"][0]["potential"] = LpPotential(1.5)
+    other.load_state_dict(state)
+    state["param_groups"][0]["potential"] = LpPotential(3)
+    with pytest.raises(ValueError, match=r"saved with LpPotential\(p=3\.0\)"):
+        other.load_state_dict(state)
+
+
+def test_a_wrapper_may_write_the_saved_groups_over_ours():
+    (w, optimizer), (v, other) = twins()
+    for copied in (other, copy.deepcopy(other)):
+        (v,) = copied.param_groups[0]["params"]
+        copied.param_groups[0]["potential"] = "LpPotential(p=1.5)"
+        give(w, 1.0), give(v, 1.0)
+        copied.step()
+        assert copied.param_groups[0]["potential"] == LpPotential(1.5)
+        copied.param_groups[0]["potential"] = "LpPotential(p=3.0)"
+        with pytest.raises(ValueError, match="build it with the same potential"):
+            copied.step()
+    optimizer.step()
+    assert torch.equal(v, w)
+
+
+def test_every_group_gets_its_own_potential_back():
+    """Before the first step, as a state is loaded when a run goes on."""
+    groups = [{"params": [parameter(2)], "potential": LpPotential(p)} for p in (1.5, 3)]
+    optimizer = MirrorDescent(groups, 0.1)
+    for group, p in zip(optimizer.param_groups, (1.5, 3.0), strict=True):
+        group["potential"] = f"LpPotential(p={p})"
+        give(group["params"][0], 1.0)
+    optimizer.step()
+    assert [group["potential"].p for group in optimizer.param_groups] == [1.5, 3]
+
+
+def test_a_scaler_skips_a_step_whose_gradients_overflow():
+    (w, optimizer), (v, plain) = twins(momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8, growth_interval=100)
+    for factor in (1.0, math.inf, 0.5):
+        optimizer.zero_grad()
+        scaler.scale(factor * w.sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        if factor < math.inf:
+            give(v, factor)
+            plain.step()
+    assert torch.equal(w, v)
+    assert scaler.get_scale() == 2.0**7
+
+
+def test_weights_swapped_for_their_average_and_back_go_on():
+    """An evaluation in between, with other weights in place, leaves no trace."""
+    (w, optimizer), (v, plain) = twins(momentum=0.9)
+    for _ in range(3):
+        give(w, 0.1), give(v, 0.1)
+        optimizer.step(), plain.step()
+        kept = w.detach().clone()
+        overwrite_in_place(w, torch.full_like(w, 0.5))
+        overwrite_in_place(w, kept)
+    assert torch.equal(w, v)
+
+
+def test_a_frozen_weight_stays_and_goes_on_when_it_is_free():
+    (w, optimizer), (v, plain) = twins(momentum=0.9)
+    for frozen in (False, True, False):
+        w.requires_grad_(not frozen)
+        optimizer.zero_grad()
+        if not frozen:
+            w.sum().backward()
+            give(v, 1.0)
+            plain.step()
+        optimizer.step()
+    assert torch.equal(w, v)
+
+
+def test_lazy_and_named_parameters():
+    model = nn.LazyLinear(2)
+    optimizer = MirrorDescent(model.named_parameters(), 0.1, LpPotential(1.5))
+    model(torch.ones(1, 3)).sum().backward()
+    before = model.weight.detach().clone()
+    optimizer.step()
+    assert (model.weight != before).all()
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+def test_p_may_change_in_the_middle():
+    (w, optimizer), (v, _) = twins(1.5)
+    give(w, 0.3)
+    optimizer.step()
+    overwrite_data(v, w.detach())
+    optimizer.param_groups[0]["potential"] = LpPotential(3)
+    other = MirrorDescent([v], 0.1, LpPotential(3))
+    give(w, 0.3), give(v, 0.3)
+    optimizer.step(), other.step()
+    assert torch.equal(w, v)
+    other.load_state_dict(saved(optimizer))
+
+
+def test_weights_put_back_after_nan_recover():
+    (w, optimizer), (v, plain) = twins()
+    kept = w.detach().clone()
+    give(w, math.nan)
+    optimizer.step()
+    assert w.isnan().all()
+    overwrite_in_place(w, kept)
+    give(w, 0.1), give(v, 0.1)
+    optimizer.step(), plain.step()
+    assert torch.equal(w, v)
+
+
+@pytest.mark.parametrize(
+    "lr", [0.1, torch.tensor(0.1, dtype=torch.float64)], ids=["float", "tensor"]
+)
+def test_a_compiled_step_takes_the_same_steps(lr):
+    pairs = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        params = [parameter(2), parameter(2)]  # of one shape: a compiled loop may mix them up
+        optimizer = MirrorDescent(params, lr, LpPotential(1.5), momentum=0.9)
+        step = torch.compile(optimizer.step, backend="eager") if compiled else optimizer.step
+        for _ in range(3):
+            for i, w in enumerate(params):
+                give(w, 0.1 + i)
+            step()
+        pairs.append(params)
+    assert all(map(torch.equal, *pairs))
+
+
+def test_a_distributed_checkpoint_goes_on(tmp_path):
+    from torch.distributed import checkpoint
+    from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+    models = [nn.Linear(3, 2) for _ in range(2)]
+    first, second = (
+        MirrorDescent(model.parameters(), 0.1, LpPotential(1.5), momentum=0.9) for model in models
+    )
+
+    def train(model, optimizer):
+        model(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own: there is one process
+        train(models[0], first)
+        weights, state = get_state_dict(models[0], first)
+        checkpoint.save({"weights": weights, "state": state}, checkpoint_id=tmp_path)
+        weights, state = get_state_dict(models[1], second)
+        checkpoint.load({"weights": weights, "state": state}, checkpoint_id=tmp_path)
+        set_state_dict(models[1], second, model_state_dict=weights, optim_state_dict=state)
+    for model, optimizer in zip(models, (first, second), strict=True):
+        train(model, optimizer)
+    assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))
