@@ -378,7 +378,7 @@ def test_two_processes_train_a_run_as_one(tmp_path, capsys):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,  # against a hang, which it once was
+        timeout=600,  # against a hang, which it once was
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

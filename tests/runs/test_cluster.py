@@ -36,7 +36,7 @@ def cluster():
 def kill_in_the_middle(directory, killed):
     """Once the run has saved some steps, kill the process that it is in."""
     metrics = directory / "metrics.jsonl"
-    until = time.monotonic() + 120  # a worker first imports torch, on a busy machine slowly
+    until = time.monotonic() + 600  # a worker first imports torch, on a busy machine slowly
     while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 2):
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -25,6 +25,7 @@ from mdlib.studies.images import VisionRun
 from mdlib.train import RunDirectory
 from tests.support.chores import Chore, do, fail, starts, undo
 
+HANGS = 600  # seconds: a guard against a hang, far beyond what a busy machine needs
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
 
@@ -105,8 +106,11 @@ def test_a_killed_process_costs_only_its_run(tmp_path, monkeypatch):
 def sweep_elsewhere(folder, how, **options):
     """Two chores in a process of their own, as the command line starts it."""
     code = (
+        "import signal\n"
         "from tests.support.chores import Chore, do\n"
         "from mdlib.runs.sweep import sweep\n"
+        # What a shell starts in the background ignores Ctrl-C, and so would its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"sweep([Chore(0, {how!r}), Chore(1, {how!r})], do, {str(folder)!r}, workers=2)"
     )
     path = os.pathsep.join(sys.path)
@@ -129,7 +133,7 @@ def wait_for_workers(process, folder):
 
 
 def wait_until_ended(workers):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while any(map(alive, workers)):
         assert time.monotonic() < deadline, workers
         time.sleep(0.1)
@@ -194,7 +198,7 @@ def test_a_process_that_waits_for_another_says_so(tmp_path, capsys):
     with ThreadPoolExecutor(1) as threads:
         with other:
             end = threads.submit(perform, Chore(0), do, tmp_path)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + HANGS
             while not (said := capsys.readouterr().err):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -209,7 +213,7 @@ def test_ctrl_c_ends_a_sweep_and_its_processes_without_their_tracebacks(tmp_path
         workers = wait_for_workers(process, tmp_path)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         try:
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=HANGS)
         finally:
             process.kill()
     assert err.count(b"Traceback") == err.count(b"KeyboardInterrupt") == 1
