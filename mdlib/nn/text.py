@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.nn.block import Block, check_sizes, first_token, layer_weights
+from mdlib.nn.modes import modes_kept
 
 
 class TextClassifier(nn.Module):
@@ -114,12 +115,9 @@ class TextClassifier(nn.Module):
             Row t is what token t attends to; it is 0 at padding. The model's output depends on
             row 0 of the last layer.
         """
-        training = self.training
-        self.eval()
-        try:
+        with modes_kept(self):
+            self.eval()
             return layer_weights(self.blocks, *self._embed(ids))
-        finally:
-            self.train(training)
 
     def _embed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """The sum of token and position embeddings, and where tokens are; None if everywhere."""

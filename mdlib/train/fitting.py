@@ -57,8 +57,10 @@ def fit(
     Parameters
     ----------
     model : nn.Module
-        Called as ``model(*inputs)``; returns logits (B,) or (B, K). Ends with the last weights and
-        in the mode, training or evaluation, in which it came.
+        Called as ``model(*inputs)``; returns logits (B,) or (B, K). Ends with the last weights,
+        each part in the mode, training or evaluation, in which it came. Of a model in training
+        mode the parts in evaluation mode stay so, such as a frozen backbone; one that is in
+        evaluation mode itself is trained as a whole.
     train, validation : Examples
         The data; see `Examples`.
     optimizer : torch.optim.Optimizer

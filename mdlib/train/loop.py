@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from mdlib.nn.modes import modes_kept
 from mdlib.train.batches import epoch_batches
 from mdlib.train.directory import RunDirectory
 from mdlib.train.evaluation import at_least_single, evaluate, to_device
@@ -58,17 +59,16 @@ class Loop:
         self.saved_step: int | None = None
 
     def run(self, directory: RunDirectory | None) -> Fitted:
-        """Begin or go on, to the end; leave the caller's generator, mode and rates as they were."""
+        """Begin or go on, to the end; leave the caller's generator, modes and rates alone."""
         self.directory = directory
-        device, training = self.processes.device, self.model.training
+        device = self.processes.device
         gpus = [device] if device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(gpus):
+            with modes_kept(self.model), torch.random.fork_rng(gpus):
                 self._begin()
                 if not self.place.stopped:
                     self._train()
         finally:
-            self.model.train(training)
             self._set_rates(1.0)
         self.processes.wait()  # each finds the files when it goes on
         at = self.place
@@ -105,7 +105,8 @@ class Loop:
 
     def _train(self) -> None:
         options, at = self.options, self.place
-        self.model.train()
+        if not self.model.training:  # else parts that are in evaluation mode are meant to be
+            self.model.train()
         self.wrapped = self.processes.wrap(self.model)
         silent = None if self.progress is None else not self.progress
         bar = tqdm(

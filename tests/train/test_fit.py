@@ -1,5 +1,7 @@
 """fit: the slow loop written out, what stops it, what it refuses."""
 
+import contextlib
+import copy
 import math
 from functools import partial
 from types import SimpleNamespace
@@ -164,6 +166,42 @@ def test_the_callers_generator_mode_and_rates_are_left_alone():
     assert torch.equal(torch.rand(3), expected)
     assert not model.training
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def frozen_backbone():
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval()
+    return nn.Sequential(backbone.requires_grad_(False), nn.Dropout(0.1), nn.Linear(4, 2)).double()
+
+
+def modes(model):
+    return [part.training for part in model.modules()]
+
+
+def test_a_frozen_part_in_evaluation_mode_stays_as_it_was():
+    model, seen = frozen_backbone(), []
+    model[0].register_forward_hook(lambda *_: seen.append(modes(model)))
+    before, came = copy.deepcopy(model[0].state_dict()), modes(model)
+    optimizer = torch.optim.SGD(model[2].parameters(), 0.1)
+    train(model, validation=points(20), optimizer=optimizer, epochs=1)
+    assert seen == [came] * 11 + [[False] * len(came)]
+    assert modes(model) == came
+    torch.testing.assert_close(model[0].state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_evaluation_leaves_every_part_in_its_mode(fails):
+    model = frozen_backbone()
+    came = modes(model)
+
+    def loss(out, y):
+        if fails:
+            raise ZeroDivisionError
+        return F.cross_entropy(out, y, reduction="none")
+
+    with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
+        evaluate(model, points(), loss=loss)
+    assert modes(model) == came
 
 
 def test_the_result_depends_on_the_seed_and_not_on_the_callers_generator():
