@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import socket
 import sys
 import threading
 import traceback
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -197,9 +198,10 @@ class RunDirectory(os.PathLike[str]):
             return
         with (self.path / "metrics.jsonl").open("ab") as metrics:
             os.fsync(metrics.fileno())
-            size = metrics.tell()
+        lines = (self.path / "metrics.jsonl").read_bytes()
+        about = {"metrics_size": len(lines), "metrics_crc": zlib.crc32(lines), "format": _FORMAT}
         with whole_file(self.path / "checkpoint.pt") as file:
-            torch.save({**state, "metrics_size": size, "format": _FORMAT}, file)
+            torch.save({**state, **about}, file)
 
     def restore(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Return the last checkpoint and the metrics up to it, or None before the first.
@@ -207,7 +209,7 @@ class RunDirectory(os.PathLike[str]):
         Raises
         ------
         ValueError
-            If a file was changed by somebody else.
+            If a file is damaged, or was changed by somebody else.
         """
         metrics = self.path / "metrics.jsonl"
         if not (self.path / "checkpoint.pt").exists():
@@ -220,6 +222,10 @@ class RunDirectory(os.PathLike[str]):
         if len(kept) < size:
             raise ValueError(
                 f"{metrics} lost lines that its checkpoint counts; start again in a new directory"
+            )
+        if state.get("metrics_crc", found := zlib.crc32(kept)) != found:
+            raise ValueError(
+                f"{metrics} is not what its checkpoint counts; start again in a new directory"
             )
         if self.writes and metrics.exists():
             os.truncate(metrics, size)
@@ -278,8 +284,11 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
 
 def _load(path: Path) -> dict[str, Any]:
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            if (bad := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{bad} has another checksum")
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged archive can make Python and torch raise anything
         raise ValueError(f"{path} is not a file that fit wrote, or is damaged: {error}") from None
     if not isinstance(loaded, dict) or loaded.get("format") != _FORMAT:
         raise ValueError(f"{path} was written by another version of mdlib; begin a new directory")

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from torch import nn
 
 import mdlib
-from mdlib.train import fit, load_weights
+from mdlib.train import Arrays, fit, load_weights
 from mdlib.train.directory import RunDirectory
 from tests.support import small
 
 ROOT = Path(__file__).parents[2]
+METRICS = "metrics.jsonl"
 OLD = ROOT / "tests" / "runs" / "old"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
@@ -304,6 +307,68 @@ def test_loading_executes_nothing(name, content, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="is not a file that fit wrote, or is damaged"):
             small.train(tmp_path)
     assert not Path("executed").exists()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A run of an epoch: the bytes of its checkpoint, what they hold, and its metrics."""
+    folder = tmp_path_factory.mktemp("whole")
+    torch.manual_seed(0)
+    model, data = nn.Linear(2, 2), Arrays(torch.rand(9, 2), torch.arange(9) % 2)
+    fit(model, data, torch.optim.SGD(model.parameters(), 0.1), epochs=1, directory=folder)
+    content, metrics = ((folder / name).read_bytes() for name in ("checkpoint.pt", METRICS))
+    return content, RunDirectory(folder, {}).restore()[0], metrics
+
+
+def restored(folder, content, metrics):
+    """What a folder with such a checkpoint gives back; None where it is refused by its name."""
+    (folder / "checkpoint.pt").write_bytes(content)
+    (folder / METRICS).write_bytes(metrics)
+    try:
+        return RunDirectory(folder, {}).restore()[0]
+    except ValueError as error:
+        assert str(error).startswith(str(folder / "checkpoint.pt"))
+        return None
+
+
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_noticed_or_changes_nothing(at, bit, checkpoint, tmp_path_factory):
+    """Nothing: some bits of an archive are filling between its members, or a date."""
+    whole, state, metrics = checkpoint
+    content = bytearray(whole)
+    content[int(at * len(content))] ^= 1 << bit
+    found = restored(tmp_path_factory.mktemp("flipped"), content, metrics)
+    if found is not None:
+        assert_same(found, state)
+
+
+def test_a_flipped_bit_of_every_number_is_noticed(checkpoint, tmp_path):
+    content, state, metrics = checkpoint
+    assert restored(tmp_path, content, metrics) is not None
+    for tensor in [*state["model"].values(), *state["generators"].values()]:
+        stored = tensor.numpy().tobytes()
+        assert content.count(stored) == 1
+        changed = bytearray(content)
+        changed[content.index(stored) + len(stored) // 2] ^= 1
+        assert restored(tmp_path, changed, metrics) is None
+
+
+@given(kept=st.floats(0, 1, exclude_max=True), zeroed=st.booleans())
+def test_a_checkpoint_that_is_cut_or_zeroed_is_refused(kept, zeroed, checkpoint, tmp_path_factory):
+    content, _, metrics = checkpoint
+    half = content[: int(kept * len(content))]
+    if zeroed:
+        half = half.ljust(len(content), b"\0")
+        assume(half != content)  # which ends in zeros
+    assert restored(tmp_path_factory.mktemp("cut"), half, metrics) is None
+
+
+def test_metrics_that_were_changed_are_refused(tmp_path):
+    small.train(tmp_path)
+    path = tmp_path / METRICS
+    path.write_bytes(path.read_bytes().replace(b'"step": 4', b'"step": 5', 1))
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is not what its checkpoint counts"):
+        small.train(tmp_path)
 
 
 def test_metrics_that_lost_lines_are_refused(tmp_path):
