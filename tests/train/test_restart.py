@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -327,8 +327,9 @@ def restored(folder, content, metrics):
     try:
         return RunDirectory(folder, {}).restore()[0]
     except ValueError as error:
-        assert str(error).startswith(str(folder / "checkpoint.pt"))
-        return None
+        if str(error).startswith(str(folder / "checkpoint.pt")):
+            return None
+        raise
 
 
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
@@ -355,12 +356,13 @@ def test_a_flipped_bit_of_every_number_is_noticed(checkpoint, tmp_path):
 
 @given(kept=st.floats(0, 1, exclude_max=True), zeroed=st.booleans())
 def test_a_checkpoint_that_is_cut_or_zeroed_is_refused(kept, zeroed, checkpoint, tmp_path_factory):
-    content, _, metrics = checkpoint
-    half = content[: int(kept * len(content))]
-    if zeroed:
-        half = half.ljust(len(content), b"\0")
-        assume(half != content)  # which ends in zeros
-    assert restored(tmp_path_factory.mktemp("cut"), half, metrics) is None
+    content, state, metrics = checkpoint
+    half = content[: int(kept * len(content))].rstrip(b"\0") + b"\0" * zeroed * len(content)
+    found = restored(tmp_path_factory.mktemp("cut"), half[: len(content)], metrics)
+    if zeroed and found is not None:  # the archive's own end is zeros, or need not be read
+        assert_same(found, state)
+    else:
+        assert found is None
 
 
 def test_metrics_that_were_changed_are_refused(tmp_path):
