@@ -83,9 +83,9 @@ def sweep(
 ) -> list[Outcome]:
     """Execute all runs that are not done, several at a time; return how each one ended.
 
-    A run that raises is recorded and stops no other. If its process or machine is lost, it is
-    executed again in the same directory; stopped and called again, a sweep goes on. Two sweeps may
-    share a folder: a run that one of them is at, the other waits for.
+    A run that raises or exits is recorded and stops no other. If its process or machine is lost, it
+    is executed again in the same directory; stopped and called again, a sweep goes on. Two sweeps
+    may share a folder: a run that one of them is at, the other waits for.
 
     Started by torchrun, all processes train each run as one, one run after the other.
 
@@ -221,7 +221,7 @@ def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str
             content = end("finished", plain(execute(run, directory)))
         except FloatingPointError as error:
             content = end("diverged", error=error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script's sys.exit ends its own run only
             content = end("failed", error=error)
     return Outcome(run, path, **json.loads(json.dumps(content)))
 

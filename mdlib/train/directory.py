@@ -156,7 +156,7 @@ class RunDirectory(os.PathLike[str]):
         status: Status,
         result: Any = None,
         *,
-        error: Exception | None = None,
+        error: BaseException | None = None,
         started: float | None = None,
         command: str | None = None,
     ) -> dict[str, Any]:
