@@ -80,4 +80,6 @@ def to_device(
     """Move a batch to where the model is, without waiting for it."""
     inputs, labels = batch
     moved = tuple(x.to(device, non_blocking=True) for x in inputs)
+    if not labels.is_floating_point():  # the one kind of integer that torch's losses take
+        labels = labels.long()
     return moved, labels.to(device, non_blocking=True)

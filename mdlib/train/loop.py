@@ -16,10 +16,10 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from mdlib.nn.modes import modes_kept
-from mdlib.train.batches import epoch_batches
+from mdlib.train.batches import epoch_batches, sorted_batches
 from mdlib.train.directory import RunDirectory
 from mdlib.train.evaluation import at_least_single, evaluate, to_device
-from mdlib.train.examples import Examples
+from mdlib.train.examples import Examples, not_finite
 from mdlib.train.objective import Loss, correct
 from mdlib.train.options import Options
 from mdlib.train.precision import Precision, autocast
@@ -173,7 +173,7 @@ class Loop:
         found = self.processes.total(torch.stack(rows)).tolist()
         for step, (row, count) in enumerate(zip(found, counts, strict=True), first):
             if not math.isfinite(row[0]):
-                self._diverged(f"the loss is {row[0]} at step {step}")
+                self._diverged(f"the loss is {row[0]} at step {step}", self._broken(step))
             self.place.rows.append([*row, count])
 
     def _log(self) -> float:
@@ -234,7 +234,10 @@ class Loop:
             self.processes,
         )
         if not math.isfinite(found["loss"]):
-            self._diverged(f"the validation loss is {found['loss']} after step {self.place.step}")
+            self._diverged(
+                f"the validation loss is {found['loss']} after step {self.place.step}",
+                not_finite(validation, sorted_batches(validation.lengths, self.options.batch_size)),
+            )
         return {f"validation_{name}": value for name, value in found.items()}
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -267,16 +270,24 @@ class Loop:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _diverged(self, what: str) -> NoReturn:
+    def _broken(self, step: int) -> int | None:
+        """An example of this step, counted from 1, with an input that is not finite."""
+        epoch, number = divmod(step - 1, self.batches)
+        options, lengths = self.options, self.train.lengths
+        batches = epoch_batches(lengths, options.batch_size, options.seed, epoch, self.bucket)
+        return not_finite(self.train, [batches[number]])
+
+    def _diverged(self, what: str, broken: int | None = None) -> NoReturn:
         kept = "no directory was given, so there is no checkpoint"
         if self.directory is not None and self.saved_step is not None:
             path = self.directory.path / "checkpoint.pt"
             kept = f"the last good checkpoint is {path}, of step {self.saved_step}"
         # Of the step: after the last one of an epoch the place is already in the next.
         epoch = max(1, math.ceil(self.place.step / self.batches))
-        raise FloatingPointError(
-            f"{what} (epoch {epoch}); {kept}; use a lower lr than {self.rates[0]:g}"
-        )
+        remedy = f"use a lower lr than {self.rates[0]:g}"
+        if broken is not None:
+            remedy = f"its example {broken} has an input that is not finite: mend or remove it"
+        raise FloatingPointError(f"{what} (epoch {epoch}); {kept}; {remedy}")
 
 
 def _merit(line: Mapping[str, Any]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mdlib import LpPotential, MirrorDescent
 from mdlib.train import Arrays, Options, evaluate, fit, load_weights, loop
 from mdlib.train.batches import epoch_batches
+from mdlib.train.objective import example_losses
 from mdlib.train.precision import choose_precision
 from tests.support import small
 
@@ -133,6 +134,35 @@ def test_an_own_loss():
     doubled = train(twin, optimizer=torch.optim.SGD(twin.parameters(), 0.2))
     assert run.metrics[-1]["loss"] == pytest.approx(2 * doubled.metrics[-1]["loss"])
     torch.testing.assert_close(list(model.parameters()), list(twin.parameters()))
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.uint16], ids=str)
+def test_labels_may_be_integers_of_any_kind(dtype, outputs, own):
+    data = points(classes=max(outputs, 2))
+    other = Arrays(data.inputs, data.labels.to(dtype))
+    loss = partial(F.cross_entropy, reduction="none") if own and outputs > 1 else None
+    wide, narrow = (train(network(outputs), x, validation=x, loss=loss) for x in (data, other))
+    assert wide.metrics == narrow.metrics
+
+
+@pytest.mark.parametrize(
+    ("label", "outputs", "message"),
+    [
+        (3, 3, "3 logits needs labels 0 to 2, got 3"),
+        (-100, 3, "3 logits needs labels 0 to 2, got -100"),
+        (2, 2, "2 logits needs labels 0 and 1, got 2"),
+        (-1, 1, "one logit needs labels 0 and 1, got -1"),
+        (0.5, 1, "one logit needs labels 0 and 1, got 0.5"),
+        (math.nan, 3, "3 logits needs labels 0 to 2, got nan"),
+    ],
+)
+def test_labels_out_of_range_are_refused(label, outputs, message):
+    labels = torch.tensor([0, label])
+    outputs = torch.zeros(2) if outputs == 1 else torch.zeros(2, outputs)
+    with pytest.raises(ValueError, match=message):
+        example_losses(outputs, labels)
 
 
 def test_a_text_classifier_learns_and_evaluation_agrees():
@@ -424,6 +454,17 @@ def test_a_validation_that_is_not_finite_stops_the_run(epochs):
         train(network(), validation=broken, epochs=epochs)
 
 
+def test_a_loss_that_is_not_finite_for_its_inputs_is_not_blamed_on_the_rate(tmp_path):
+    broken = points()
+    broken.inputs[57, 1] = math.nan
+    message = r"the loss is nan at step \d+ \(epoch 1\); .*; its example 57 has an input that is"
+    with pytest.raises(FloatingPointError, match=message) as caught:
+        train(network(), broken, directory=tmp_path)
+    assert "lr" not in str(caught.value)
+    with pytest.raises(FloatingPointError, match=r"validation loss is nan .*; its example 57 has"):
+        train(network(), validation=broken)
+
+
 # ---- precision ----------------------------------------------------------------------------------
 
 
@@ -560,7 +601,7 @@ def test_outputs_that_are_no_logits_are_refused():
     model = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))).double()
     with pytest.raises(ValueError, match=r"got \(20, 2, 3\) for \(20,\)"):
         train(model)
-    with pytest.raises(ValueError, match="needs labels 0 and 1, got 2"):
+    with pytest.raises(ValueError, match="one logit needs labels 0 and 1, got 2"):
         train(network(1), points(classes=3))
     with pytest.raises(ValueError, match="flatten a single column"):
         train(nn.Linear(4, 1).double())
