@@ -147,7 +147,7 @@ def fit(
     if directory is None or isinstance(directory, RunDirectory):
         return loop.run(directory)
     settings = describe(model, optimizer, train, validation, loss)
-    settings["options"] = asdict(options) | {"bucket": bucket, "log_every": log_every}
+    settings["options"] = asdict(options) | {"bucket": int(bucket), "log_every": int(log_every)}
     started = time.time()
     with RunDirectory(directory, settings, processes) as opened:
         fitted = loop.run(opened)

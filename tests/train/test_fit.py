@@ -6,6 +6,7 @@ import math
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from mdlib.train import Arrays, Options, evaluate, fit, load_weights, loop
 from mdlib.train.batches import epoch_batches
 from mdlib.train.objective import example_losses
 from mdlib.train.precision import choose_precision
+from mdlib.train.settings import describe
 from tests.support import small
 
 
@@ -576,6 +578,19 @@ def test_options_come_in_one_way_or_the_other_and_by_their_names():
         fit(model, points(), optimizer, options, epochs=3)
     with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
         fit(model, points(), optimizer, epoch=3)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"epochs": 2, "batch_size": 20, "warmup": 3, "seed": 4, "bucket": 3, "log_every": 2}
+    theirs = {name: np.int64(value) for name, value in options.items()}
+    steps = {"checkpoint_steps": np.int32(3), "checkpoint_minutes": np.float32(1)}
+    run = train(network(), directory=tmp_path, clip=np.float32(0.5), **theirs, **steps)
+    again = train(network(), directory=tmp_path, clip=0.5, **options)  # the same settings
+    assert run == again
+    assert Options(epochs=np.int64(3)) == Options(epochs=3)
+    optimizer = torch.optim.SGD(network().parameters(), np.float32(0.5), momentum=np.float64(0.5))
+    group = describe(network(), optimizer, points(), None, None)["optimizer"]["groups"][0]
+    assert (group["lr"], group["momentum"]) == (0.5, 0.5)
 
 
 def test_without_a_directory_nothing_is_asked_of_git_or_of_the_examples(monkeypatch):
