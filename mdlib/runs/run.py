@@ -256,4 +256,5 @@ def run_directory(run: Any, folder: str | Path) -> Path:
     >>> run_directory(Division(1.0, 2.0), "divisions").name
     '0e52a8e40b5cdac3'
     """
-    return Path(folder) / hashlib.sha256(described(describe_run(run)).encode()).hexdigest()[:16]
+    name = hashlib.sha256(described(describe_run(run)).encode()).hexdigest()[:16]
+    return Path(folder).expanduser() / name

@@ -161,7 +161,7 @@ def sweep(
         check_workers(workers)
     else:
         check_scheduler(scheduler)
-    folder, runs = Path(folder).resolve(), list(runs)
+    folder, runs = Path(folder).expanduser().resolve(), list(runs)
     named = {run_directory(run, folder): run for run in runs}
     places = {path: RunDirectory(path, describe_run(run)) for path, run in named.items()}
     outcomes = {path: end for path in named if (end := _done(named[path], places[path], record))}
@@ -197,8 +197,9 @@ def make_folder(folder: str | Path) -> None:
         If not.
     """
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise OSError(
             f"folder {str(folder)!r} cannot be made or written to: {error.strerror}; name another"

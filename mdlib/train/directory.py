@@ -72,7 +72,7 @@ class RunDirectory(os.PathLike[str]):
     def __init__(
         self, path: str | Path, asked: Mapping[str, Any], processes: Processes | None = None
     ) -> None:
-        self.path, self.asked = Path(path), asked
+        self.path, self.asked = Path(path).expanduser(), asked
         self.processes = processes or Processes(0, 1, torch.device("cpu"))
         self.writes = self.processes.rank == 0
         self._lock: FileLock | None = None
@@ -270,7 +270,7 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
     """
     if which not in ("last", "best"):
         raise ValueError(f"which must be last or best, got {which!r}")
-    path = Path(directory) / ("best.pt" if which == "best" else "checkpoint.pt")
+    path = Path(directory).expanduser() / ("best.pt" if which == "best" else "checkpoint.pt")
     if not path.exists():
         need = "a run with validation writes it" if which == "best" else "no run was begun there"
         raise FileNotFoundError(f"there is no {path}: {need}")

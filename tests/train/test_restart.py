@@ -18,9 +18,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 import mdlib
+from mdlib.data.text import Tokenizer
+from mdlib.runs import run_directory, sweep
+from mdlib.runs.sweep import make_folder
 from mdlib.train import Arrays, fit, load_weights
 from mdlib.train.directory import RunDirectory
 from tests.support import small
+from tests.support.chores import Chore, do
 
 ROOT = Path(__file__).parents[2]
 METRICS = "metrics.jsonl"
@@ -470,3 +474,29 @@ def test_a_directory_without_its_checkpoint_begins_again(tmp_path):
     (tmp_path / "checkpoint.pt").unlink()
     small.train(tmp_path)
     assert_same(contents(tmp_path), before)
+
+
+def test_a_tilde_is_the_home_wherever_a_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    fitted, model = small.train("~/run")
+    assert fitted.directory == tmp_path / "home" / "run"
+    load_weights(model, "~/run")
+    make_folder("~/runs")
+    (end,) = sweep([Chore(0)], do, "~/runs", workers=1)
+    assert (
+        end.directory
+        == run_directory(Chore(0), "~/runs")
+        == run_directory(Chore(0), tmp_path / "home/runs")
+    )
+    tokenizer = Tokenizer.train(["so good"], size=40)
+    tokenizer.save("~/tokenizer.json")
+    assert len(Tokenizer.load("~/tokenizer.json")) == len(tokenizer)
+    assert list(Path().iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == [
+        "run",
+        "runs",
+        "tokenizer.json",
+    ]

@@ -112,7 +112,7 @@ class Tokenizer:
         ValueError
             If the file holds no tokenizer of this kind.
         """
-        content = Path(path).read_bytes()
+        content = Path(path).expanduser().read_bytes()
         try:
             return cls(Pipeline.from_buffer(content))
         except Exception as error:  # the library raises no narrower class
@@ -120,7 +120,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer as one JSON file, whole or not at all."""
-        write_whole(Path(path), self._pipeline.to_str(pretty=True).encode())
+        write_whole(Path(path).expanduser(), self._pipeline.to_str(pretty=True).encode())
 
     def __len__(self) -> int:
         return int(self._pipeline.get_vocab_size())
