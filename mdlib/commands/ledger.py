@@ -20,9 +20,7 @@ def add_to(verbs: Any) -> None:
     parser = parser_of(verbs, "ledger", "measure the claims of the book")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--chapter", type=int, help="only the claims of this chapter")
-    parser.add_argument(
-        "--record", type=path_of, help="write the rows and where they come from here"
-    )
+    parser.add_argument("--record", type=path_of, help="write the rows and their origin here")
     parser.set_defaults(command=execute)
 
 

@@ -18,6 +18,7 @@ Reading executes nothing: weights are read with ``weights_only=True``, all else 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -44,11 +45,14 @@ Status = Literal["finished", "diverged", "failed"]
 Which = Literal["last", "best"]
 
 _FORMAT = 1
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)  # to write there
 _HELD: set[tuple[Path, int]] = set()  # folders that are open here, and the threads that have them
 
 
 class RunDirectory(os.PathLike[str]):
     """The files of one run, held by one process at a time: whoever runs the run opens it.
+
+    Where nothing may be written, a run that has ended is read, by any number of processes.
 
     Of several processes that train together only the first one locks and writes; the others wait
     until it has opened the folder.
@@ -84,7 +88,12 @@ class RunDirectory(os.PathLike[str]):
     def __enter__(self) -> Self:
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
+            try:
+                self._lock = self._locked()
+            except OSError as error:
+                if error.errno not in _NOT_OURS or self.read("outcome") is None:
+                    raise
+                self.writes = False  # the run has ended, and is there to be read
         try:
             self.processes.wait()
             self._begin()
@@ -255,7 +264,7 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
     Parameters
     ----------
     model : nn.Module
-        Built as the one that was trained.
+        Built as the one that was trained; either of them may be compiled.
     directory : path
         The run's directory.
     which : {"last", "best"}
@@ -275,11 +284,20 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
         need = "a run with validation writes it" if which == "best" else "no run was begun there"
         raise FileNotFoundError(f"there is no {path}: {need}")
     loaded = _load(path)
+    names = {_uncompiled(name): name for name in model.state_dict()}
+    weights = {
+        names.get(_uncompiled(name), name): weight for name, weight in loaded["model"].items()
+    }
     try:
-        model.load_state_dict(loaded["model"])
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path} holds the weights of another model: {error}") from None
     return model
+
+
+def _uncompiled(name: str) -> str:
+    """The name that a weight has without `torch.compile`, which wraps modules in others."""
+    return name.replace("_orig_mod.", "")
 
 
 def _load(path: Path) -> dict[str, Any]:

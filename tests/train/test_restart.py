@@ -1,8 +1,10 @@
 """A run that was killed at any moment ends, started again, with the bits it would have had."""
 
+import errno
 import json
 import math
 import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -451,6 +453,46 @@ def test_a_directory_that_is_open_here_is_not_waited_for(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     with RunDirectory(tmp_path, {"kind": "by hand"}):
         pass
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=str)
+def test_a_finished_run_is_read_where_nothing_may_be_written(code, tmp_path, monkeypatch):
+    first, _ = small.train(tmp_path / "ended")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ended").iterdir()}
+
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    if code == errno.ENOSPC:
+        with pytest.raises(OSError, match="No space left"):
+            small.train(tmp_path / "ended")
+        return
+    again, _ = small.train(tmp_path / "ended")
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(OSError, match=os.strerror(code)):  # this one has not ended
+        small.train(tmp_path / "begun")
+
+
+@pytest.mark.parametrize("trained", ["whole", "part", "plain"])
+def test_weights_of_a_compiled_model_are_read(trained, tmp_path):
+    """And by a compiled one."""
+
+    def compiled(model, which):
+        if which == "whole":
+            return torch.compile(model, backend="eager")
+        if which == "part":
+            model.blocks[0] = torch.compile(model.blocks[0], backend="eager")
+        return model
+
+    model = compiled(small.classifier(), trained)
+    torch.save({"model": model.state_dict(), "format": 1}, tmp_path / "checkpoint.pt")
+    for which in ("whole", "part", "plain"):
+        other = compiled(small.classifier(seed=1), which)
+        load_weights(other, tmp_path)
+        for ours, theirs in zip(other.parameters(), model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
 
 
 def test_a_run_that_was_begun_before_is_known_by_its_old_description(tmp_path):
