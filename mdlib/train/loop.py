@@ -20,6 +20,7 @@ from mdlib.train.batches import epoch_batches, sorted_batches
 from mdlib.train.directory import RunDirectory
 from mdlib.train.evaluation import at_least_single, evaluate, to_device
 from mdlib.train.examples import Examples, not_finite
+from mdlib.train.norms import explained
 from mdlib.train.objective import Loss, correct
 from mdlib.train.options import Options
 from mdlib.train.precision import Precision, autocast
@@ -51,7 +52,7 @@ class Loop:
     progress: bool | None
 
     def __post_init__(self) -> None:
-        self.wrapped, self.place = self.model, Place()
+        self.place = Place()
         self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.batches = math.ceil(len(self.train.lengths) / self.options.batch_size)
         self.lines: list[dict[str, Any]] = []
@@ -107,7 +108,7 @@ class Loop:
         options, at = self.options, self.place
         if not self.model.training:  # else parts that are in evaluation mode are meant to be
             self.model.train()
-        self.wrapped = self.processes.wrap(self.model)
+        self.processes.begin_alike(self.model)
         silent = None if self.progress is None else not self.progress
         bar = tqdm(
             total=options.epochs * self.batches,
@@ -140,8 +141,11 @@ class Loop:
         examples = self.train.collate(share if len(share) else batch[:1])
         inputs, labels = to_device(examples, device)
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.precision, device):
-            outputs = at_least_single(self.wrapped(*inputs))
+        try:
+            with autocast(self.precision, device):
+                outputs = at_least_single(self.model(*inputs))
+        except ValueError as error:
+            raise explained(error, self.model, len(labels)) from error
         losses = self.loss(outputs, labels)
         if losses.shape != labels.shape:
             raise ValueError(
@@ -149,9 +153,9 @@ class Loop:
                 f"{tuple(losses.shape)}; use reduction='none' in it"
             )
         losses = losses[: len(share)]
-        # The backward pass takes the mean over the processes; here it is to be a sum.
-        weight = self.processes.count / (len(batch) if self.options.reduction == "mean" else 1)
+        weight = 1 / (len(batch) if self.options.reduction == "mean" else 1)
         torch.autograd.backward(losses.sum() * weight)
+        self.processes.sum_gradients(self.model)
         norm = losses.new_zeros(())
         if self.options.clip is not None:
             norm = clip_grad_norm_(self.model.parameters(), self.options.clip)

@@ -221,6 +221,27 @@ def test_a_frozen_part_in_evaluation_mode_stays_as_it_was():
     torch.testing.assert_close(model[0].state_dict(), before, rtol=0, atol=0)
 
 
+def test_a_batch_norm_that_is_left_with_one_example_says_so():
+    norm = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
+    with pytest.raises(ValueError, match=r"one example left over, and 1, a BatchNorm, needs two"):
+        train(norm, points(21), batch_size=5)
+    train(norm, points(22), batch_size=5)
+    norm[1].eval()
+    train(norm, points(21), batch_size=5)
+    pixels = Arrays(torch.rand(21, 3, 4, 4), torch.arange(21) % 2)  # 16 values of each example
+    image = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 2))
+    train(image, pixels, batch_size=5)
+
+
+def test_another_error_of_a_single_example_is_left_as_it_is():
+    class Refuses(nn.Linear):
+        def forward(self, x):
+            raise ValueError("not today")
+
+    with pytest.raises(ValueError, match=r"^not today$"):
+        train(Refuses(4, 2).double(), points(21), batch_size=1)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_evaluation_leaves_every_part_in_its_mode(fails):
     model = frozen_backbone()
