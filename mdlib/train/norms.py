@@ -18,6 +18,7 @@ def batch_norm(model: nn.Module) -> str | None:
     >>> batch_norm(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3).eval())) is None
     True
     """
+    name: str
     for name, part in model.named_modules():
         if isinstance(part, _BatchNorm) and (part.training or not model.training):
             return name

@@ -42,7 +42,7 @@ class Processes:
         rows = [torch.zeros_like(one) if one.grad is None else one.grad for one in params]
         total = torch.cat([row.flatten() for row in (*rows, used.to(self.device))])
         distributed.all_reduce(total)
-        *rows, used = total.split([row.numel() for row in (*rows, used)])
+        *rows, used = torch.split(total, [row.numel() for row in (*rows, used)])
         for number, (param, row) in enumerate(zip(params, rows, strict=True)):
             # Only a process that lacks one asks the device whether another has it.
             if param.grad is not None:

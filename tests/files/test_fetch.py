@@ -157,9 +157,7 @@ def test_what_cannot_be_had_is_said_in_one_sentence(host, tmp_path, path, senten
 def test_without_a_network_there_is_one_sentence_too(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(module, "RETRIES", 0)
-    sentence = (
-        r"^http://127.0.0.1:9/data.gz could not be downloaded \(ConnectionError: .*refused.*\)$"
-    )
+    sentence = r"^http://127.0.0.1:9/data.gz could not be downloaded \(ConnectionError: .*refused"
     with pytest.raises(UnavailableError, match=sentence):
         fetch(Source("http://127.0.0.1:9/data.gz", HASH), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -175,18 +173,7 @@ def test_why_a_host_is_not_trusted_is_said(host, tmp_path):
 def self_signed(folder):
     """A certificate that nobody has signed, for this machine."""
     files = [str(folder / name) for name in ("key.pem", "certificate.pem")]
-    words = [
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=127.0.0.1",
-        "-keyout",
-    ]
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout"]
     subprocess.run(["openssl", *words, files[0], "-out", files[1]], check=True, capture_output=True)
     return reversed(files)
 

@@ -174,7 +174,8 @@ class Tokenizer:
             If these are no texts, named, or max_length is below 1.
         """
         _require_room(max_length)
-        encoding = self._pipeline.encode(*checked_texts([text]))
+        (text,) = checked_texts([text])
+        encoding = self._pipeline.encode(text)
         words: list[Word] = []
         belongs = zip(encoding.word_ids[:max_length], encoding.offsets, strict=False)
         number = None
