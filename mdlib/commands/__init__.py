@@ -25,10 +25,15 @@ def parser_of(verbs: Any, name: str, summary: str, text: str = "", **more: Any) 
     )
 
 
+def path_of(text: str) -> Path:
+    """Return the path; a shell leaves the ~ of ``--folder=~/runs`` as it is."""
+    return Path(text).expanduser()
+
+
 def add_where(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where runs are computed and kept."""
     parser.set_defaults(trains=True)
-    parser.add_argument("--folder", type=Path, default=Path("runs"), help="default: runs")
+    parser.add_argument("--folder", type=path_of, default=Path("runs"), help="default: runs")
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda if there)")
     parser.add_argument(
         "--dry-run",

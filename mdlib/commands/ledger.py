@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 from mdlib.claims import Ledger
 from mdlib.claims.form import PRESETS
 from mdlib.claims.ledger import claims_of
-from mdlib.commands import parser_of
+from mdlib.commands import parser_of, path_of
 from mdlib.commands.study import check_record
 from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
@@ -21,7 +20,7 @@ def add_to(verbs: Any) -> None:
     parser = parser_of(verbs, "ledger", "measure the claims of the book")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--chapter", type=int, help="only the claims of this chapter")
-    parser.add_argument("--record", type=Path, help="write the rows and where they come from here")
+    parser.add_argument("--record", type=path_of, help="write the rows and their origin here")
     parser.set_defaults(command=execute)
 
 

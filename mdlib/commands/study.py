@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mdlib.commands import add_where, make_ready, parser_of
+from mdlib.commands import add_where, make_ready, parser_of, path_of
 from mdlib.files import provenance
 from mdlib.files.atomic import whole_file
 from mdlib.runs.conducting import conduct
@@ -64,7 +64,7 @@ def add_to(verbs: Any) -> None:
     one.set_defaults(command=measure_sentences)
     for one in about.choices.values():
         one.add_argument(
-            "--record", type=Path, metavar="PATH", help="write everything here, as JSON"
+            "--record", type=path_of, metavar="PATH", help="write everything here, as JSON"
         )
 
 

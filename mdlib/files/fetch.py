@@ -76,4 +76,15 @@ def _as_published(response: Any, **_: Any) -> None:
 def _what_happened(error: Any) -> str:
     if error.response is not None and not error.response.ok:
         return f"answered {error.response.status_code} {error.response.reason}"
-    return f"could not be downloaded ({type(error).__name__})"
+    return f"could not be downloaded ({type(error).__name__}: {_reason(error)})"
+
+
+def _reason(error: Any) -> str:
+    """What lies at the bottom of an error of requests: an untrusted certificate, a timeout."""
+    while isinstance(inner := _inside(error), BaseException):
+        error = inner
+    return str(error)
+
+
+def _inside(error: Any) -> Any:
+    return getattr(error, "reason", None) or next(iter(error.args), None)

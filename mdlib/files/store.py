@@ -137,11 +137,12 @@ def _own(files: Mapping[str, str]) -> dict[str, bytes]:
     named = os.environ.get("MDLIB_DATA")
     if not named:
         return {}
-    if not Path(named).is_dir():
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
         raise ValueError(f"MDLIB_DATA is {named!r}, which is no folder; correct or unset it")
     found = {}
     for name, sha256 in files.items():
-        path = Path(named, name)
+        path = folder / name
         if path.exists():
             try:
                 found[name] = _checked(path, sha256)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.nn.block import Block, check_sizes, first_token, layer_weights
+from mdlib.nn.modes import modes_kept
 
 
 class TextClassifier(nn.Module):
@@ -99,7 +100,7 @@ class TextClassifier(nn.Module):
         Raises
         ------
         ValueError
-            If ids are not a table of that width.
+            If ids are not a table of that width, or, on a CPU, one is beyond the vocabulary.
         """
         x, mask = self._embed(ids)
         return cast(Tensor, self.readout(first_token(self.blocks, x, mask)).flatten())
@@ -114,12 +115,9 @@ class TextClassifier(nn.Module):
             Row t is what token t attends to; it is 0 at padding. The model's output depends on
             row 0 of the last layer.
         """
-        training = self.training
-        self.eval()
-        try:
+        with modes_kept(self):
+            self.eval()
             return layer_weights(self.blocks, *self._embed(ids))
-        finally:
-            self.train(training)
 
     def _embed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """The sum of token and position embeddings, and where tokens are; None if everywhere."""
@@ -129,11 +127,22 @@ class TextClassifier(nn.Module):
                 f"ids must have shape (B, T) with T from 1 to max_length={most}, got "
                 f"{tuple(ids.shape)}; cut the sequences or build the model with a larger max_length"
             )
+        if ids.device.type == "cpu":  # a GPU would have to be waited for
+            self._check_vocabulary(ids)
         x = self.tokens(ids) + self.positions.weight[:length]
         mask = ids != self.padding
         mask[:, 0] = True  # the first token is always there: no row of the softmax is empty
         # Asking a GPU whether there is any padding would cost more than the mask does.
         return x, None if mask.device.type == "cpu" and mask.all() else mask
+
+    def _check_vocabulary(self, ids: Tensor) -> None:
+        size = self.tokens.num_embeddings
+        outside = ids[(ids < 0) | (ids >= size)]
+        if len(outside):
+            raise ValueError(
+                f"ids must lie within 0..{size - 1}, the model's vocabulary of {size}, got "
+                f"{outside[0].item()}; were the texts read with another tokenizer?"
+            )
 
     def extra_repr(self) -> str:
         """What the list of submodules does not say."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlib.nn.block import Block, check_sizes, first_token, layer_weights
+from mdlib.nn.modes import modes_kept
 from mdlib.nn.patches import patchify
 
 
@@ -121,12 +122,9 @@ class VisionTransformer(nn.Module):
             Row t is what token t attends to. Token 0 is the class token, token 1 + t the patch t
             of `patchify`. The model's output depends on row 0 of the last layer.
         """
-        training = self.training
-        self.eval()
-        try:
+        with modes_kept(self):
+            self.eval()
             return layer_weights(self.blocks, self._embed(images))
-        finally:
-            self.train(training)
 
     def _embed(self, images: Tensor) -> Tensor:
         """The class token and the embedded patches, each with its position."""

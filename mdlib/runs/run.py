@@ -19,7 +19,7 @@ from mdlib.data import Part
 from mdlib.runs.optimizers import OPTIMIZERS, OWN, OptimizerChoice, build_optimizer
 from mdlib.train.directory import Which, described
 from mdlib.train.examples import Examples
-from mdlib.train.options import Options
+from mdlib.train.options import Options, plain_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,10 @@ class TrainingRun(Options, OptimizerChoice, ABC):
 
     def __post_init__(self) -> None:
         for name, (plain, _) in field_types(type(self)).items():  # p=2 and p=2.0 are the same run
-            value = getattr(self, name)
+            value = plain_number(getattr(self, name))
             if plain is float and isinstance(value, int):
-                object.__setattr__(self, name, float(value))
+                value = float(value)
+            object.__setattr__(self, name, value)
         data_sets = field_types(type(self))["data"][1]
         if self.data not in data_sets:
             raise ValueError(f"data must be {' or '.join(data_sets)}, got {self.data!r}")
@@ -255,4 +256,5 @@ def run_directory(run: Any, folder: str | Path) -> Path:
     >>> run_directory(Division(1.0, 2.0), "divisions").name
     '0e52a8e40b5cdac3'
     """
-    return Path(folder) / hashlib.sha256(described(describe_run(run)).encode()).hexdigest()[:16]
+    name = hashlib.sha256(described(describe_run(run)).encode()).hexdigest()[:16]
+    return Path(folder).expanduser() / name

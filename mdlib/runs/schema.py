@@ -8,11 +8,15 @@ where it is None, so that a record is read which was written before the field wa
 from __future__ import annotations
 
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
 
 T = TypeVar("T")
 
@@ -61,21 +65,59 @@ def read(schema: type[T], value: Any) -> T:
 
 
 def plain(value: Any) -> Any:
-    """Return a result as JSON holds it: dataclasses as dicts, tuples as lists; undone by `read`."""
+    """Return a result as JSON holds it: dataclasses as dicts, tuples as lists; undone by `read`.
+
+    Numbers, arrays and tensors of NumPy and torch become Python's numbers, and lists of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what JSON cannot hold, and for a number that is not finite; the message says where.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain({"loss": np.float32(0.5), "counts": np.arange(3)})
+    {'loss': 0.5, 'counts': [0, 1, 2]}
+    >>> plain({"test": [{"loss": np.nan}]})
+    Traceback (most recent call last):
+    ValueError: test.0.loss is nan, and JSON holds finite numbers only
+    """
+    return _plain(value, "")
+
+
+def _plain(value: Any, where: str) -> Any:
     if is_dataclass(value):
-        content: dict[str, Any] = {}
-        for one in fields(value):
-            item = getattr(value, one.name)
-            if "prefix" in one.metadata:
-                content |= {f"{one.metadata['prefix']}{k}": plain(v) for k, v in item.items()}
-            elif not (item is None and one.default is None):
-                content[_key(one)] = plain(item)
-        return content
+        return _plain(_content(value), where)
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {_plain_key(key, where): _plain(value[key], f"{where}.{key}") for key in value}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item, f"{where}.{i}") for i, item in enumerate(value)]
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return _plain(value.tolist(), where)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where[1:] or 'it'} is {value}, and JSON holds finite numbers only")
+    if not (value is None or isinstance(value, str | int | float)):
+        raise TypeError(f"{where[1:] or 'it'} is {value!r:.80}, which JSON cannot hold")
     return value
+
+
+def _content(value: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for one in fields(value):
+        item = getattr(value, one.name)
+        if "prefix" in one.metadata:
+            content |= {f"{one.metadata['prefix']}{key}": entry for key, entry in item.items()}
+        elif not (item is None and one.default is None):
+            content[_key(one)] = item
+    return content
+
+
+def _plain_key(key: Any, where: str) -> Any:
+    key = key.item() if isinstance(key, np.generic) else key
+    if not (key is None or isinstance(key, str | int | float)):
+        raise TypeError(f"{where[1:] or 'it'} has the key {key!r:.80}, which JSON cannot hold")
+    return key
 
 
 def dumps(value: Any, indent: int | None = None) -> str:

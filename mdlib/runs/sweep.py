@@ -83,9 +83,9 @@ def sweep(
 ) -> list[Outcome]:
     """Execute all runs that are not done, several at a time; return how each one ended.
 
-    A run that raises is recorded and stops no other. If its process or machine is lost, it is
-    executed again in the same directory; stopped and called again, a sweep goes on. Two sweeps may
-    share a folder: a run that one of them is at, the other waits for.
+    A run that raises or exits is recorded and stops no other. If its process or machine is lost, it
+    is executed again in the same directory; stopped and called again, a sweep goes on. Two sweeps
+    may share a folder: a run that one of them is at, the other waits for.
 
     Started by torchrun, all processes train each run as one, one run after the other.
 
@@ -161,7 +161,7 @@ def sweep(
         check_workers(workers)
     else:
         check_scheduler(scheduler)
-    folder, runs = Path(folder).resolve(), list(runs)
+    folder, runs = Path(folder).expanduser().resolve(), list(runs)
     named = {run_directory(run, folder): run for run in runs}
     places = {path: RunDirectory(path, describe_run(run)) for path, run in named.items()}
     outcomes = {path: end for path in named if (end := _done(named[path], places[path], record))}
@@ -197,8 +197,9 @@ def make_folder(folder: str | Path) -> None:
         If not.
     """
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise OSError(
             f"folder {str(folder)!r} cannot be made or written to: {error.strerror}; name another"
@@ -221,7 +222,7 @@ def _perform(task: tuple[Any, Path], execute: Execute, record: str, command: str
             content = end("finished", plain(execute(run, directory)))
         except FloatingPointError as error:
             content = end("diverged", error=error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script's sys.exit ends its own run only
             content = end("failed", error=error)
     return Outcome(run, path, **json.loads(json.dumps(content)))
 

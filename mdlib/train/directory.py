@@ -18,13 +18,15 @@ Reading executes nothing: weights are read with ``weights_only=True``, all else 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import pickle
 import socket
 import sys
 import threading
 import traceback
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -43,11 +45,14 @@ Status = Literal["finished", "diverged", "failed"]
 Which = Literal["last", "best"]
 
 _FORMAT = 1
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)  # to write there
 _HELD: set[tuple[Path, int]] = set()  # folders that are open here, and the threads that have them
 
 
 class RunDirectory(os.PathLike[str]):
     """The files of one run, held by one process at a time: whoever runs the run opens it.
+
+    Where nothing may be written, a run that has ended is read, by any number of processes.
 
     Of several processes that train together only the first one locks and writes; the others wait
     until it has opened the folder.
@@ -71,7 +76,7 @@ class RunDirectory(os.PathLike[str]):
     def __init__(
         self, path: str | Path, asked: Mapping[str, Any], processes: Processes | None = None
     ) -> None:
-        self.path, self.asked = Path(path), asked
+        self.path, self.asked = Path(path).expanduser(), asked
         self.processes = processes or Processes(0, 1, torch.device("cpu"))
         self.writes = self.processes.rank == 0
         self._lock: FileLock | None = None
@@ -83,7 +88,12 @@ class RunDirectory(os.PathLike[str]):
     def __enter__(self) -> Self:
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
+            try:
+                self._lock = self._locked()
+            except OSError as error:
+                if error.errno not in _NOT_OURS or self.read("outcome") is None:
+                    raise
+                self.writes = False  # the run has ended, and is there to be read
         try:
             self.processes.wait()
             self._begin()
@@ -155,7 +165,7 @@ class RunDirectory(os.PathLike[str]):
         status: Status,
         result: Any = None,
         *,
-        error: Exception | None = None,
+        error: BaseException | None = None,
         started: float | None = None,
         command: str | None = None,
     ) -> dict[str, Any]:
@@ -197,9 +207,10 @@ class RunDirectory(os.PathLike[str]):
             return
         with (self.path / "metrics.jsonl").open("ab") as metrics:
             os.fsync(metrics.fileno())
-            size = metrics.tell()
+        lines = (self.path / "metrics.jsonl").read_bytes()
+        about = {"metrics_size": len(lines), "metrics_crc": zlib.crc32(lines), "format": _FORMAT}
         with whole_file(self.path / "checkpoint.pt") as file:
-            torch.save({**state, "metrics_size": size, "format": _FORMAT}, file)
+            torch.save({**state, **about}, file)
 
     def restore(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Return the last checkpoint and the metrics up to it, or None before the first.
@@ -207,7 +218,7 @@ class RunDirectory(os.PathLike[str]):
         Raises
         ------
         ValueError
-            If a file was changed by somebody else.
+            If a file is damaged, or was changed by somebody else.
         """
         metrics = self.path / "metrics.jsonl"
         if not (self.path / "checkpoint.pt").exists():
@@ -220,6 +231,10 @@ class RunDirectory(os.PathLike[str]):
         if len(kept) < size:
             raise ValueError(
                 f"{metrics} lost lines that its checkpoint counts; start again in a new directory"
+            )
+        if state.get("metrics_crc", found := zlib.crc32(kept)) != found:
+            raise ValueError(
+                f"{metrics} is not what its checkpoint counts; start again in a new directory"
             )
         if self.writes and metrics.exists():
             os.truncate(metrics, size)
@@ -249,7 +264,7 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
     Parameters
     ----------
     model : nn.Module
-        Built as the one that was trained.
+        Built as the one that was trained; either of them may be compiled.
     directory : path
         The run's directory.
     which : {"last", "best"}
@@ -264,22 +279,34 @@ def load_weights(model: Model, directory: str | os.PathLike[str], which: Which =
     """
     if which not in ("last", "best"):
         raise ValueError(f"which must be last or best, got {which!r}")
-    path = Path(directory) / ("best.pt" if which == "best" else "checkpoint.pt")
+    path = Path(directory).expanduser() / ("best.pt" if which == "best" else "checkpoint.pt")
     if not path.exists():
         need = "a run with validation writes it" if which == "best" else "no run was begun there"
         raise FileNotFoundError(f"there is no {path}: {need}")
     loaded = _load(path)
+    names = {_uncompiled(name): name for name in model.state_dict()}
+    weights = {
+        names.get(_uncompiled(name), name): weight for name, weight in loaded["model"].items()
+    }
     try:
-        model.load_state_dict(loaded["model"])
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path} holds the weights of another model: {error}") from None
     return model
 
 
+def _uncompiled(name: str) -> str:
+    """The name that a weight has without `torch.compile`, which wraps modules in others."""
+    return name.replace("_orig_mod.", "")
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            if (bad := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{bad} has another checksum")
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged archive can make Python and torch raise anything
         raise ValueError(f"{path} is not a file that fit wrote, or is damaged: {error}") from None
     if not isinstance(loaded, dict) or loaded.get("format") != _FORMAT:
         raise ValueError(f"{path} was written by another version of mdlib; begin a new directory")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mdlib.nn.modes import modes_kept
 from mdlib.train.batches import sorted_batches
 from mdlib.train.examples import Examples
 from mdlib.train.objective import Loss, correct, example_losses
@@ -22,6 +23,8 @@ def evaluate(
     processes: Processes | None = None,
 ) -> dict[str, float]:
     """Return the mean loss and the share of right answers, in evaluation mode.
+
+    Each part of the model is left in the mode in which it came.
 
     Parameters
     ----------
@@ -53,16 +56,15 @@ def evaluate(
     processes = processes or Processes(0, 1, device)
     chosen = choose_precision(precision, device)
     batches = sorted_batches(data.lengths, batch_size)
-    training = model.training
-    model.eval()
     rows = [torch.zeros(2, device=device)]
-    for batch in batches[processes.rank :: processes.count]:
-        inputs, labels = to_device(data.collate(batch), device)
-        with autocast(chosen, device):
-            outputs = at_least_single(model(*inputs))
-        losses = (loss or example_losses)(outputs, labels)
-        rows.append(torch.stack([losses.sum(), correct(outputs, labels).sum()]))
-    model.train(training)
+    with modes_kept(model):
+        model.eval()
+        for batch in batches[processes.rank :: processes.count]:
+            inputs, labels = to_device(data.collate(batch), device)
+            with autocast(chosen, device):
+                outputs = at_least_single(model(*inputs))
+            losses = (loss or example_losses)(outputs, labels)
+            rows.append(torch.stack([losses.sum(), correct(outputs, labels).sum()]))
     total = processes.total(torch.stack(rows).cpu().double().sum(0)) / len(data.lengths)
     return {"loss": float(total[0]), "accuracy": float(total[1])}
 
@@ -78,4 +80,6 @@ def to_device(
     """Move a batch to where the model is, without waiting for it."""
     inputs, labels = batch
     moved = tuple(x.to(device, non_blocking=True) for x in inputs)
+    if not labels.is_floating_point():  # the one kind of integer that torch's losses take
+        labels = labels.long()
     return moved, labels.to(device, non_blocking=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -122,6 +122,24 @@ class Arrays:
     def fingerprint(self) -> str:
         """A hash of everything the examples hold."""
         return _hash(torch.tensor(self.inputs.shape), self.inputs, self.labels)
+
+
+def not_finite(examples: Examples, batches: Iterable[Tensor]) -> int | None:
+    """Return the first example of these batches with an input that is not finite, if one has.
+
+    Examples
+    --------
+    >>> points = Arrays(torch.tensor([[0.0, 1.0], [2.0, torch.inf]]), labels=[0, 1])
+    >>> not_finite(points, [torch.tensor([1, 0])])
+    1
+    """
+    for batch in batches:
+        inputs, _ = examples.collate(batch)
+        for one in inputs:
+            finite = one.isfinite().reshape(len(batch), -1).all(1)
+            if not finite.all():
+                return int(batch[~finite.cpu()][0])
+    return None
 
 
 def _check_labels(labels: Tensor, count: int) -> None:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from mdlib.train.directory import RunDirectory
 from mdlib.train.examples import Examples
 from mdlib.train.loop import Loop
+from mdlib.train.norms import check_shared
 from mdlib.train.objective import Loss, example_losses
 from mdlib.train.options import Options, check_integer, is_number
 from mdlib.train.precision import Precision, choose_precision
@@ -52,13 +53,16 @@ def fit(
     loaded and its metrics returned.
 
     Started by torchrun, the processes train as one: ``batch_size`` is that of all together, and
-    loss and weights follow those of a single process up to rounding. Dropout draws differ.
+    loss and weights follow those of a single process up to rounding. Dropout draws differ, and a
+    BatchNorm in training mode is refused: it would see shares of batches only.
 
     Parameters
     ----------
     model : nn.Module
-        Called as ``model(*inputs)``; returns logits (B,) or (B, K). Ends with the last weights and
-        in the mode, training or evaluation, in which it came.
+        Called as ``model(*inputs)``; returns logits (B,) or (B, K). Ends with the last weights,
+        each part in the mode, training or evaluation, in which it came. Of a model in training
+        mode the parts in evaluation mode stay so, such as a frozen backbone; one that is in
+        evaluation mode itself is trained as a whole.
     train, validation : Examples
         The data; see `Examples`.
     optimizer : torch.optim.Optimizer
@@ -93,7 +97,8 @@ def fit(
     Raises
     ------
     ValueError
-        For options out of range, an optimizer of another model, a directory begun with other
+        For options out of range, an optimizer of another model, a BatchNorm that meets one example
+        or is shared by processes, a directory begun with other
         settings (named) or damaged.
     TypeError
         For an option that there is not, or options given in both ways.
@@ -127,6 +132,7 @@ def fit(
     device = next(model.parameters()).device
     exact = choose_precision(precision, device)
     processes = join(device)
+    check_shared(model, processes.count)
     loop = Loop(
         model,
         train,
@@ -145,7 +151,7 @@ def fit(
     if directory is None or isinstance(directory, RunDirectory):
         return loop.run(directory)
     settings = describe(model, optimizer, train, validation, loss)
-    settings["options"] = asdict(options) | {"bucket": bucket, "log_every": log_every}
+    settings["options"] = asdict(options) | {"bucket": int(bucket), "log_every": int(log_every)}
     started = time.time()
     with RunDirectory(directory, settings, processes) as opened:
         fitted = loop.run(opened)

@@ -15,10 +15,12 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from mdlib.train.batches import epoch_batches
+from mdlib.nn.modes import modes_kept
+from mdlib.train.batches import epoch_batches, sorted_batches
 from mdlib.train.directory import RunDirectory
 from mdlib.train.evaluation import at_least_single, evaluate, to_device
-from mdlib.train.examples import Examples
+from mdlib.train.examples import Examples, not_finite
+from mdlib.train.norms import explained
 from mdlib.train.objective import Loss, correct
 from mdlib.train.options import Options
 from mdlib.train.precision import Precision, autocast
@@ -50,7 +52,7 @@ class Loop:
     progress: bool | None
 
     def __post_init__(self) -> None:
-        self.wrapped, self.place = self.model, Place()
+        self.place = Place()
         self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.batches = math.ceil(len(self.train.lengths) / self.options.batch_size)
         self.lines: list[dict[str, Any]] = []
@@ -58,17 +60,16 @@ class Loop:
         self.saved_step: int | None = None
 
     def run(self, directory: RunDirectory | None) -> Fitted:
-        """Begin or go on, to the end; leave the caller's generator, mode and rates as they were."""
+        """Begin or go on, to the end; leave the caller's generator, modes and rates alone."""
         self.directory = directory
-        device, training = self.processes.device, self.model.training
+        device = self.processes.device
         gpus = [device] if device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(gpus):
+            with modes_kept(self.model), torch.random.fork_rng(gpus):
                 self._begin()
                 if not self.place.stopped:
                     self._train()
         finally:
-            self.model.train(training)
             self._set_rates(1.0)
         self.processes.wait()  # each finds the files when it goes on
         at = self.place
@@ -105,8 +106,9 @@ class Loop:
 
     def _train(self) -> None:
         options, at = self.options, self.place
-        self.model.train()
-        self.wrapped = self.processes.wrap(self.model)
+        if not self.model.training:  # else parts that are in evaluation mode are meant to be
+            self.model.train()
+        self.processes.begin_alike(self.model)
         silent = None if self.progress is None else not self.progress
         bar = tqdm(
             total=options.epochs * self.batches,
@@ -139,8 +141,11 @@ class Loop:
         examples = self.train.collate(share if len(share) else batch[:1])
         inputs, labels = to_device(examples, device)
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.precision, device):
-            outputs = at_least_single(self.wrapped(*inputs))
+        try:
+            with autocast(self.precision, device):
+                outputs = at_least_single(self.model(*inputs))
+        except ValueError as error:
+            raise explained(error, self.model, len(labels)) from error
         losses = self.loss(outputs, labels)
         if losses.shape != labels.shape:
             raise ValueError(
@@ -148,9 +153,9 @@ class Loop:
                 f"{tuple(losses.shape)}; use reduction='none' in it"
             )
         losses = losses[: len(share)]
-        # The backward pass takes the mean over the processes; here it is to be a sum.
-        weight = self.processes.count / (len(batch) if self.options.reduction == "mean" else 1)
+        weight = 1 / (len(batch) if self.options.reduction == "mean" else 1)
         torch.autograd.backward(losses.sum() * weight)
+        self.processes.sum_gradients(self.model)
         norm = losses.new_zeros(())
         if self.options.clip is not None:
             norm = clip_grad_norm_(self.model.parameters(), self.options.clip)
@@ -172,7 +177,7 @@ class Loop:
         found = self.processes.total(torch.stack(rows)).tolist()
         for step, (row, count) in enumerate(zip(found, counts, strict=True), first):
             if not math.isfinite(row[0]):
-                self._diverged(f"the loss is {row[0]} at step {step}")
+                self._diverged(f"the loss is {row[0]} at step {step}", self._broken(step))
             self.place.rows.append([*row, count])
 
     def _log(self) -> float:
@@ -233,7 +238,10 @@ class Loop:
             self.processes,
         )
         if not math.isfinite(found["loss"]):
-            self._diverged(f"the validation loss is {found['loss']} after step {self.place.step}")
+            self._diverged(
+                f"the validation loss is {found['loss']} after step {self.place.step}",
+                not_finite(validation, sorted_batches(validation.lengths, self.options.batch_size)),
+            )
         return {f"validation_{name}": value for name, value in found.items()}
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -266,16 +274,24 @@ class Loop:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _diverged(self, what: str) -> NoReturn:
+    def _broken(self, step: int) -> int | None:
+        """An example of this step, counted from 1, with an input that is not finite."""
+        epoch, number = divmod(step - 1, self.batches)
+        options, lengths = self.options, self.train.lengths
+        batches = epoch_batches(lengths, options.batch_size, options.seed, epoch, self.bucket)
+        return not_finite(self.train, [batches[number]])
+
+    def _diverged(self, what: str, broken: int | None = None) -> NoReturn:
         kept = "no directory was given, so there is no checkpoint"
         if self.directory is not None and self.saved_step is not None:
             path = self.directory.path / "checkpoint.pt"
             kept = f"the last good checkpoint is {path}, of step {self.saved_step}"
         # Of the step: after the last one of an epoch the place is already in the next.
         epoch = max(1, math.ceil(self.place.step / self.batches))
-        raise FloatingPointError(
-            f"{what} (epoch {epoch}); {kept}; use a lower lr than {self.rates[0]:g}"
-        )
+        remedy = f"use a lower lr than {self.rates[0]:g}"
+        if broken is not None:
+            remedy = f"its example {broken} has an input that is not finite: mend or remove it"
+        raise FloatingPointError(f"{what} (epoch {epoch}); {kept}; {remedy}")
 
 
 def _merit(line: Mapping[str, Any]) -> tuple[float, float]:

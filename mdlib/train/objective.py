@@ -17,12 +17,12 @@ def example_losses(outputs: Tensor, labels: Tensor) -> Tensor:
     ----------
     outputs : Tensor (B,) or (B, K)
         The logit of label 1, with labels 0 and 1; or the logits of labels 0, ..., K - 1.
-    labels : Tensor (B,)
+    labels : int tensor (B,)
 
     Raises
     ------
     ValueError
-        For other shapes, and other labels for one logit.
+        For other shapes and other labels.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def example_losses(outputs: Tensor, labels: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(
             outputs, labels.to(outputs.dtype), reduction="none"
         )
-    return F.cross_entropy(outputs, labels, reduction="none")
+    return F.cross_entropy(outputs, labels.long(), reduction="none")
 
 
 def correct(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -63,7 +63,16 @@ def _check(outputs: Tensor, labels: Tensor) -> None:
             "the model must return logits (B,) or (B, classes) for labels (B,), got "
             f"{tuple(outputs.shape)} for {tuple(labels.shape)}; flatten a single column"
         )
-    # On a GPU the question would stop the queue of work at every step.
-    if single and labels.device.type == "cpu" and not ((labels == 0) | (labels == 1)).all():
-        wrong = labels[(labels != 0) & (labels != 1)][0].item()
-        raise ValueError(f"a model with one logit needs labels 0 and 1, got {wrong}")
+    if labels.device.type == "cpu":  # to ask a GPU would stop its queue of work at every step
+        _check_range(labels, 2 if single else outputs.shape[1], "one logit" if single else "")
+
+
+def _check_range(labels: Tensor, classes: int, model: str) -> None:
+    wide = labels if labels.is_floating_point() else labels.long()
+    wrong = wide[(wide < 0) | (wide >= classes) | (wide != wide.floor())]
+    if len(wrong):
+        allowed = "0 and 1" if classes == 2 else f"0 to {classes - 1}"
+        raise ValueError(
+            f"a model with {model or f'{classes} logits'} needs labels {allowed}, got "
+            f"{wrong[0].item()}"
+        )

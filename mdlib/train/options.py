@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, Literal
 
 Reduction = Literal["mean", "sum"]
 Schedule = Literal["constant", "cosine"]
@@ -61,6 +62,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._take_numbers()
         for name, least in {"epochs": 1, "batch_size": 1, "seed": 0, "warmup": 0}.items():
             check_integer(name, getattr(self, name), least)
         if self.patience is not None:
@@ -80,6 +82,12 @@ class Options:
             raise ValueError(
                 f"stop_at_accuracy must be a number in (0, 1], or None for all epochs; got {stop!r}"
             )
+
+    def _take_numbers(self) -> None:
+        """Make Python's own of other integers and reals, such as NumPy's: JSON knows no others."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            object.__setattr__(self, one.name, plain_number(value))
 
     def rate(self, step: int, steps: int) -> float:
         """Return what multiplies the learning rate at a step, counted from 0 to steps - 1.
@@ -102,10 +110,24 @@ def check_integer(name: str, value: object, least: int, otherwise: str = "") -> 
     Traceback (most recent call last):
     ValueError: epochs must be an integer of at least 1, got 0
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least},{otherwise} got {value!r}")
 
 
 def is_number(value: object) -> bool:
-    """Whether it is an integer or a float; True is neither."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is an integer or a real, NumPy's among them; True is neither."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def plain_number(value: Any) -> Any:
+    """Return an integer or a real of any kind as Python's own, and anything else as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain_number(np.int64(3)), plain_number(np.float32(0.5)), plain_number(True)
+    (3, 0.5, True)
+    """
+    if not is_number(value):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,33 @@ class Processes:
         """Own part of a batch; the parts of all are the batch, one may be empty."""
         return batch[self.rank :: self.count]
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model whose backward pass averages gradients over the processes."""
+    @torch.no_grad()
+    def begin_alike(self, model: nn.Module) -> None:
+        """Give all processes the weights of the first."""
+        if self.count > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                distributed.broadcast(tensor, 0)
+
+    @torch.no_grad()
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Add up the gradients of all processes.
+
+        One that a parameter lacks in all of them it still lacks, as in a single process.
+        """
         if self.count == 1:
-            return model
-        own = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=own)
+            return
+        params = [param for param in model.parameters() if param.requires_grad]
+        used = torch.tensor([float(param.grad is not None) for param in params])
+        rows = [torch.zeros_like(one) if one.grad is None else one.grad for one in params]
+        total = torch.cat([row.flatten() for row in (*rows, used.to(self.device))])
+        distributed.all_reduce(total)
+        *rows, used = torch.split(total, [row.numel() for row in (*rows, used)])
+        for number, (param, row) in enumerate(zip(params, rows, strict=True)):
+            # Only a process that lacks one asks the device whether another has it.
+            if param.grad is not None:
+                param.grad.copy_(row.view_as(param))
+            elif used[number] > 0:
+                param.grad = row.view_as(param).to(param.dtype, copy=True)
 
     def total(self, rows: Tensor) -> Tensor:
         """The sum over the processes, in float64."""

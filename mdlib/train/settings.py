@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -104,7 +105,7 @@ def _describe_examples(examples: Examples) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | np.generic):
         return value.tolist()
     if isinstance(value, Sequence):
         return [_plain(entry) for entry in value]

@@ -46,6 +46,13 @@ def test_ones_own_folder_comes_first(cache, own):
     assert not cache.exists()
 
 
+def test_ones_own_folder_may_be_named_from_home(cache, own, monkeypatch):
+    monkeypatch.setenv("HOME", str(own.parent))
+    monkeypatch.setenv("USERPROFILE", str(own.parent))
+    monkeypatch.setenv("MDLIB_DATA", "~/own")
+    assert read_files(FILES, never) == CONTENTS
+
+
 def test_built_files_are_kept_and_the_archives_are_not(cache):
     assert read_files(FILES, build) == CONTENTS
     kept = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()} - {"set.lock"}

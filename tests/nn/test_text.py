@@ -237,7 +237,11 @@ def test_a_table_of_ids_that_does_not_fit_is_refused(shape):
         classifier()(torch.ones(shape, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("wrong", [-1, 50])
-def test_an_id_outside_the_vocabulary_is_refused(wrong):
-    with pytest.raises(IndexError):
-        classifier()(torch.tensor([[1, wrong]]))
+@pytest.mark.parametrize("wrong", [-1, 30, 31])
+def test_an_id_beyond_the_vocabulary_is_named(wrong):
+    model = TextClassifier(vocabulary=30, width=8, layers=1, heads=2, hidden=8)
+    message = f"ids must lie within 0..29, the model's vocabulary of 30, got {wrong}; were"
+    with pytest.raises(ValueError, match=message):
+        model(torch.tensor([[2, 29, wrong]]))
+    with pytest.raises(ValueError, match=message):
+        model.attention(torch.tensor([[2, wrong, 29]]))

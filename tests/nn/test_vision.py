@@ -219,3 +219,11 @@ def test_images_that_do_not_fit_are_refused(shape):
 def test_raw_bytes_are_refused():
     with pytest.raises(ValueError, match=r"floating-point, got \(2, 3, 12, 12\) of torch.uint8"):
         transformer()(torch.zeros(2, 3, 12, 12, dtype=torch.uint8))
+
+
+def test_asking_for_attention_leaves_every_part_in_its_mode():
+    model = transformer()
+    model.blocks[0].eval()
+    came = [part.training for part in model.modules()]
+    model.attention(torch.rand(1, *model.shape).double())
+    assert [part.training for part in model.modules()] == came

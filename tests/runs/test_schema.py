@@ -1,10 +1,13 @@
 """JSON is read into dataclasses and written again; what does not fit is refused with its place."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
 import pytest
+import torch
 
 from mdlib.runs.schema import dumps, named, others, plain, read
 
@@ -91,5 +94,25 @@ def test_all_that_is_missing_is_named():
 def test_numbers_are_written_to_six_digits_and_those_that_are_none_are_refused():
     assert dumps(Leaf(2 / 3, "é")) == '{"size": 0.666667, "note": "é"}\n'
     assert dumps({"n": 123456789}) == '{"n": 123456789}\n'
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match="size is nan"):
         dumps(Leaf(float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"test": [{"loss": math.inf}]}, "test.0.loss is inf, and JSON holds finite numbers only"),
+        ({"test": np.array([1, math.nan])}, "test.1 is nan, and JSON holds finite numbers only"),
+        (Leaf(torch.tensor(math.nan)), "size is nan, and JSON holds finite numbers only"),
+        ({"test": {1, 2}}, "test is {1, 2}, which JSON cannot hold"),
+        ({"test": {(1, 2): 3}}, r"test has the key \(1, 2\), which JSON cannot hold"),
+    ],
+    ids=str,
+)
+def test_what_json_cannot_hold_is_named(value, message):
+    with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
+        plain(value)
+
+
+def test_keys_of_numpy_are_keys():
+    assert plain({np.int64(3): np.bool_(True)}) == {3: True}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,17 +68,25 @@ def test_ends_are_in_the_order_of_the_runs_and_equal_runs_are_one(tmp_path):
 
 
 def test_a_run_that_raises_is_recorded_and_stops_no_other(tmp_path):
-    hows = ("diverges", "works", "raises", "works", "returns nan", "works")
+    hows = ("diverges", "works", "raises", "works", "returns nan", "works", "exits", "works")
     ends = sweep(chores(*hows), do, tmp_path, workers=1)
     ok = "finished"
-    assert ended(ends) == ["diverged", ok, "failed", ok, "failed", ok]
+    assert ended(ends) == ["diverged", ok, "failed", ok, "failed", ok, "failed", ok]
     assert ends[0].error == "FloatingPointError: the loss is nan at step 7"
     assert ends[2].error == "OSError: the disk is full"
-    assert "not JSON compliant" in ends[4].error
+    assert ends[4].error == "ValueError: loss is nan, and JSON holds finite numbers only"
+    assert ends[6].error == "SystemExit: 3"
     assert all(end.result is None for end in ends[::2])
     assert all(end.error is None for end in ends[1::2])
     recorded = json.loads((ends[2].directory / "outcome.json").read_text())
     assert "in do\n" in "".join(recorded["traceback"])
+
+
+def test_numbers_of_other_libraries_are_recorded_as_numbers(tmp_path):
+    found = {"loss": np.float32(0.5), "steps": torch.tensor(3), "rows": (np.arange(2), [None])}
+    end = perform(Chore(0), lambda *_: found, tmp_path)
+    assert end.error is None
+    assert end.result == {"loss": 0.5, "steps": 3, "rows": [[0, 1], [None]]}
 
 
 def test_failed_runs_are_tried_again_and_diverged_ones_are_not(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,9 @@ def do(run, directory):
     if run.how == "raises" or (run.how == "raises at first" and first):
         raise OSError("the disk is full")
     if run.how == "returns nan":
-        return float("nan")
+        return {"loss": float("nan")}
+    if run.how == "exits":
+        sys.exit(3)
     if run.how == "kills" or (run.how == "kills at first" and first):
         die()
     if run.how == "never ends":

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mdlib.train import Sequences
-from tests.support import small
+from tests.support import idle, small
 
 torch.set_num_threads(1)
 
@@ -43,6 +43,10 @@ def main(folder):
                 data=FailsAfter(data, batches),
                 checkpoint_minutes=0.0,
             )
+    kept = {"idle": idle.train(folder / "idle")}
+    for name, model in idle.with_norms().items():
+        kept[name] = idle.refused(model)
+    torch.save(kept, folder / f"kept-{os.environ['RANK']}.pt")
     torch.save([run.metrics, model.state_dict()], folder / f"rank-{os.environ['RANK']}.pt")
 
 

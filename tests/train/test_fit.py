@@ -1,9 +1,12 @@
 """fit: the slow loop written out, what stops it, what it refuses."""
 
+import contextlib
+import copy
 import math
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +16,9 @@ from tqdm import tqdm
 from mdlib import LpPotential, MirrorDescent
 from mdlib.train import Arrays, Options, evaluate, fit, load_weights, loop
 from mdlib.train.batches import epoch_batches
+from mdlib.train.objective import example_losses
 from mdlib.train.precision import choose_precision
+from mdlib.train.settings import describe
 from tests.support import small
 
 
@@ -133,6 +138,35 @@ def test_an_own_loss():
     torch.testing.assert_close(list(model.parameters()), list(twin.parameters()))
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.uint16], ids=str)
+def test_labels_may_be_integers_of_any_kind(dtype, outputs, own):
+    data = points(classes=max(outputs, 2))
+    other = Arrays(data.inputs, data.labels.to(dtype))
+    loss = partial(F.cross_entropy, reduction="none") if own and outputs > 1 else None
+    wide, narrow = (train(network(outputs), x, validation=x, loss=loss) for x in (data, other))
+    assert wide.metrics == narrow.metrics
+
+
+@pytest.mark.parametrize(
+    ("label", "outputs", "message"),
+    [
+        (3, 3, "3 logits needs labels 0 to 2, got 3"),
+        (-100, 3, "3 logits needs labels 0 to 2, got -100"),
+        (2, 2, "2 logits needs labels 0 and 1, got 2"),
+        (-1, 1, "one logit needs labels 0 and 1, got -1"),
+        (0.5, 1, "one logit needs labels 0 and 1, got 0.5"),
+        (math.nan, 3, "3 logits needs labels 0 to 2, got nan"),
+    ],
+)
+def test_labels_out_of_range_are_refused(label, outputs, message):
+    labels = torch.tensor([0, label])
+    outputs = torch.zeros(2) if outputs == 1 else torch.zeros(2, outputs)
+    with pytest.raises(ValueError, match=message):
+        example_losses(outputs, labels)
+
+
 def test_a_text_classifier_learns_and_evaluation_agrees():
     torch.manual_seed(0)
     model = small.classifier(dropout=0.0)
@@ -164,6 +198,63 @@ def test_the_callers_generator_mode_and_rates_are_left_alone():
     assert torch.equal(torch.rand(3), expected)
     assert not model.training
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def frozen_backbone():
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval()
+    return nn.Sequential(backbone.requires_grad_(False), nn.Dropout(0.1), nn.Linear(4, 2)).double()
+
+
+def modes(model):
+    return [part.training for part in model.modules()]
+
+
+def test_a_frozen_part_in_evaluation_mode_stays_as_it_was():
+    model, seen = frozen_backbone(), []
+    model[0].register_forward_hook(lambda *_: seen.append(modes(model)))
+    before, came = copy.deepcopy(model[0].state_dict()), modes(model)
+    optimizer = torch.optim.SGD(model[2].parameters(), 0.1)
+    train(model, validation=points(20), optimizer=optimizer, epochs=1)
+    assert seen == [came] * 11 + [[False] * len(came)]
+    assert modes(model) == came
+    torch.testing.assert_close(model[0].state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_batch_norm_that_is_left_with_one_example_says_so():
+    norm = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
+    with pytest.raises(ValueError, match=r"one example left over, and 1, a BatchNorm, needs two"):
+        train(norm, points(21), batch_size=5)
+    train(norm, points(22), batch_size=5)
+    norm[1].eval()
+    train(norm, points(21), batch_size=5)
+    pixels = Arrays(torch.rand(21, 3, 4, 4), torch.arange(21) % 2)  # 16 values of each example
+    image = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 2))
+    train(image, pixels, batch_size=5)
+
+
+def test_another_error_of_a_single_example_is_left_as_it_is():
+    class Refuses(nn.Linear):
+        def forward(self, x):
+            raise ValueError("not today")
+
+    with pytest.raises(ValueError, match=r"^not today$"):
+        train(Refuses(4, 2).double(), points(21), batch_size=1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_evaluation_leaves_every_part_in_its_mode(fails):
+    model = frozen_backbone()
+    came = modes(model)
+
+    def loss(out, y):
+        if fails:
+            raise ZeroDivisionError
+        return F.cross_entropy(out, y, reduction="none")
+
+    with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
+        evaluate(model, points(), loss=loss)
+    assert modes(model) == came
 
 
 def test_the_result_depends_on_the_seed_and_not_on_the_callers_generator():
@@ -386,6 +477,17 @@ def test_a_validation_that_is_not_finite_stops_the_run(epochs):
         train(network(), validation=broken, epochs=epochs)
 
 
+def test_a_loss_that_is_not_finite_for_its_inputs_is_not_blamed_on_the_rate(tmp_path):
+    broken = points()
+    broken.inputs[57, 1] = math.nan
+    message = r"the loss is nan at step \d+ \(epoch 1\); .*; its example 57 has an input that is"
+    with pytest.raises(FloatingPointError, match=message) as caught:
+        train(network(), broken, directory=tmp_path)
+    assert "lr" not in str(caught.value)
+    with pytest.raises(FloatingPointError, match=r"validation loss is nan .*; its example 57 has"):
+        train(network(), validation=broken)
+
+
 # ---- precision ----------------------------------------------------------------------------------
 
 
@@ -499,6 +601,19 @@ def test_options_come_in_one_way_or_the_other_and_by_their_names():
         fit(model, points(), optimizer, epoch=3)
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"epochs": 2, "batch_size": 20, "warmup": 3, "seed": 4, "bucket": 3, "log_every": 2}
+    theirs = {name: np.int64(value) for name, value in options.items()}
+    steps = {"checkpoint_steps": np.int32(3), "checkpoint_minutes": np.float32(1)}
+    run = train(network(), directory=tmp_path, clip=np.float32(0.5), **theirs, **steps)
+    again = train(network(), directory=tmp_path, clip=0.5, **options)  # the same settings
+    assert run == again
+    assert Options(epochs=np.int64(3)) == Options(epochs=3)
+    optimizer = torch.optim.SGD(network().parameters(), np.float32(0.5), momentum=np.float64(0.5))
+    group = describe(network(), optimizer, points(), None, None)["optimizer"]["groups"][0]
+    assert (group["lr"], group["momentum"]) == (0.5, 0.5)
+
+
 def test_without_a_directory_nothing_is_asked_of_git_or_of_the_examples(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError
@@ -522,7 +637,7 @@ def test_outputs_that_are_no_logits_are_refused():
     model = nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))).double()
     with pytest.raises(ValueError, match=r"got \(20, 2, 3\) for \(20,\)"):
         train(model)
-    with pytest.raises(ValueError, match="needs labels 0 and 1, got 2"):
+    with pytest.raises(ValueError, match="one logit needs labels 0 and 1, got 2"):
         train(network(1), points(classes=3))
     with pytest.raises(ValueError, match="flatten a single column"):
         train(nn.Linear(4, 1).double())

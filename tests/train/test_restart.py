@@ -1,8 +1,10 @@
 """A run that was killed at any moment ends, started again, with the bits it would have had."""
 
+import errno
 import json
 import math
 import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -13,14 +15,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import mdlib
-from mdlib.train import fit, load_weights
+from mdlib.data.text import Tokenizer
+from mdlib.runs import run_directory, sweep
+from mdlib.runs.sweep import make_folder
+from mdlib.train import Arrays, fit, load_weights
 from mdlib.train.directory import RunDirectory
 from tests.support import small
+from tests.support.chores import Chore, do
 
 ROOT = Path(__file__).parents[2]
+METRICS = "metrics.jsonl"
 OLD = ROOT / "tests" / "runs" / "old"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
@@ -306,6 +315,70 @@ def test_loading_executes_nothing(name, content, tmp_path, monkeypatch):
     assert not Path("executed").exists()
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A run of an epoch: the bytes of its checkpoint, what they hold, and its metrics."""
+    folder = tmp_path_factory.mktemp("whole")
+    torch.manual_seed(0)
+    model, data = nn.Linear(2, 2), Arrays(torch.rand(9, 2), torch.arange(9) % 2)
+    fit(model, data, torch.optim.SGD(model.parameters(), 0.1), epochs=1, directory=folder)
+    content, metrics = ((folder / name).read_bytes() for name in ("checkpoint.pt", METRICS))
+    return content, RunDirectory(folder, {}).restore()[0], metrics
+
+
+def restored(folder, content, metrics):
+    """What a folder with such a checkpoint gives back; None where it is refused by its name."""
+    (folder / "checkpoint.pt").write_bytes(content)
+    (folder / METRICS).write_bytes(metrics)
+    try:
+        return RunDirectory(folder, {}).restore()[0]
+    except ValueError as error:
+        if str(error).startswith(str(folder / "checkpoint.pt")):
+            return None
+        raise
+
+
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_noticed_or_changes_nothing(at, bit, checkpoint, tmp_path_factory):
+    """Nothing: some bits of an archive are filling between its members, or a date."""
+    whole, state, metrics = checkpoint
+    content = bytearray(whole)
+    content[int(at * len(content))] ^= 1 << bit
+    found = restored(tmp_path_factory.mktemp("flipped"), content, metrics)
+    if found is not None:
+        assert_same(found, state)
+
+
+def test_a_flipped_bit_of_every_number_is_noticed(checkpoint, tmp_path):
+    content, state, metrics = checkpoint
+    assert restored(tmp_path, content, metrics) is not None
+    for tensor in [*state["model"].values(), *state["generators"].values()]:
+        stored = tensor.numpy().tobytes()
+        assert content.count(stored) == 1
+        changed = bytearray(content)
+        changed[content.index(stored) + len(stored) // 2] ^= 1
+        assert restored(tmp_path, changed, metrics) is None
+
+
+@given(kept=st.floats(0, 1, exclude_max=True), zeroed=st.booleans())
+def test_a_checkpoint_that_is_cut_or_zeroed_is_refused(kept, zeroed, checkpoint, tmp_path_factory):
+    content, state, metrics = checkpoint
+    half = content[: int(kept * len(content))].rstrip(b"\0") + b"\0" * zeroed * len(content)
+    found = restored(tmp_path_factory.mktemp("cut"), half[: len(content)], metrics)
+    if zeroed and found is not None:  # the archive's own end is zeros, or need not be read
+        assert_same(found, state)
+    else:
+        assert found is None
+
+
+def test_metrics_that_were_changed_are_refused(tmp_path):
+    small.train(tmp_path)
+    path = tmp_path / METRICS
+    path.write_bytes(path.read_bytes().replace(b'"step": 4', b'"step": 5', 1))
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is not what its checkpoint counts"):
+        small.train(tmp_path)
+
+
 def test_metrics_that_lost_lines_are_refused(tmp_path):
     small.train(tmp_path)
     (tmp_path / "metrics.jsonl").write_text("")
@@ -382,6 +455,46 @@ def test_a_directory_that_is_open_here_is_not_waited_for(tmp_path, capsys):
         pass
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=str)
+def test_a_finished_run_is_read_where_nothing_may_be_written(code, tmp_path, monkeypatch):
+    first, _ = small.train(tmp_path / "ended")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ended").iterdir()}
+
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    if code == errno.ENOSPC:
+        with pytest.raises(OSError, match="No space left"):
+            small.train(tmp_path / "ended")
+        return
+    again, _ = small.train(tmp_path / "ended")
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(OSError, match=os.strerror(code)):  # this one has not ended
+        small.train(tmp_path / "begun")
+
+
+@pytest.mark.parametrize("trained", ["whole", "part", "plain"])
+def test_weights_of_a_compiled_model_are_read(trained, tmp_path):
+    """And by a compiled one."""
+
+    def compiled(model, which):
+        if which == "whole":
+            return torch.compile(model, backend="eager")
+        if which == "part":
+            model.blocks[0] = torch.compile(model.blocks[0], backend="eager")
+        return model
+
+    model = compiled(small.classifier(), trained)
+    torch.save({"model": model.state_dict(), "format": 1}, tmp_path / "checkpoint.pt")
+    for which in ("whole", "part", "plain"):
+        other = compiled(small.classifier(seed=1), which)
+        load_weights(other, tmp_path)
+        for ours, theirs in zip(other.parameters(), model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
+
 def test_a_run_that_was_begun_before_is_known_by_its_old_description(tmp_path):
     """A folder of commit a5d0a4f: config.json holds what was asked, and more."""
     shutil.copytree(OLD / "fit", tmp_path / "fit")
@@ -403,3 +516,29 @@ def test_a_directory_without_its_checkpoint_begins_again(tmp_path):
     (tmp_path / "checkpoint.pt").unlink()
     small.train(tmp_path)
     assert_same(contents(tmp_path), before)
+
+
+def test_a_tilde_is_the_home_wherever_a_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    fitted, model = small.train("~/run")
+    assert fitted.directory == tmp_path / "home" / "run"
+    load_weights(model, "~/run")
+    make_folder("~/runs")
+    (end,) = sweep([Chore(0)], do, "~/runs", workers=1)
+    assert (
+        end.directory
+        == run_directory(Chore(0), "~/runs")
+        == run_directory(Chore(0), tmp_path / "home/runs")
+    )
+    tokenizer = Tokenizer.train(["so good"], size=40)
+    tokenizer.save("~/tokenizer.json")
+    assert len(Tokenizer.load("~/tokenizer.json")) == len(tokenizer)
+    assert list(Path().iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == [
+        "run",
+        "runs",
+        "tokenizer.json",
+    ]

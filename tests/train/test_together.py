@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mdlib.train import load_weights
-from tests.support import small
+from tests.support import idle, small
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +80,21 @@ def test_every_process_ends_with_the_same(folder):
     assert first == second == metrics(folder / "stopped")
     for name in weights:
         assert torch.equal(weights[name], others[name]), name
+
+
+def test_a_parameter_that_is_not_used_stays_as_it_was(folder):
+    alone = idle.train(None)
+    for kept in (torch.load(folder / f"kept-{rank}.pt", weights_only=True) for rank in (0, 1)):
+        torch.testing.assert_close(kept["idle"], alone, rtol=1e-5, atol=1e-6)
+        assert torch.equal(kept["idle"]["idle.weight"], alone["idle.weight"])
+        assert not torch.equal(alone["used.weight"], idle.Idle().state_dict()["used.weight"])
+
+
+def test_a_batch_norm_is_refused_unless_it_is_in_evaluation_mode(folder):
+    kept = torch.load(folder / "kept-0.pt", weights_only=True)
+    for name in ("trains", "whole"):
+        assert kept[name].startswith("1 is a BatchNorm, and each of 2 processes would take it over")
+    assert kept["frozen"] == ""
 
 
 def test_the_number_of_processes_is_recorded(folder):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mdlib.attention.problem import AttentionProblem
+from mdlib.data.text.checks import checked_texts
 from mdlib.data.text.vectors import WordVectors
 
 
@@ -40,6 +41,8 @@ def sentence_problem(
 
     Raises
     ------
+    TypeError, ValueError
+        If these are no texts, named.
     ValueError
         If a text has no known word, if there are no texts, or for another label.
 
@@ -53,7 +56,8 @@ def sentence_problem(
     >>> problem.z[0]
     tensor([0.5000, 0.5000, 0.0000], dtype=torch.float64)
     """
-    if not len(texts):
+    texts = checked_texts(texts)
+    if not texts:
         raise ValueError("there are no texts; give one at least")
     rows = [torch.tensor([vectors.rows[w] for w in vectors.known(text)]) for text in texts]
     for text, row in zip(texts, rows, strict=True):

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mdlib.data.text.checks import checked_texts
+
 _WORD = re.compile(r"\w+")
 _BLANK = ""  # no word
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # any odd number of 64 mixed bits would do
@@ -40,6 +42,8 @@ def near_groups(texts: Sequence[str], run: int) -> NDArray[np.int64]:
 
     Raises
     ------
+    TypeError, ValueError
+        If these are no texts, named.
     ValueError
         If run is below 1.
 
@@ -53,7 +57,7 @@ def near_groups(texts: Sequence[str], run: int) -> NDArray[np.int64]:
     vocabulary = {_BLANK: 0}
     words: list[int] = []
     lengths = []
-    for text in texts:
+    for text in checked_texts(texts):
         found = _WORD.findall(text.replace("<br />", " ").lower())
         found += [_BLANK] * (run - len(found))  # so that a short text is a run by itself
         words += [vocabulary.setdefault(word, len(vocabulary)) for word in found]

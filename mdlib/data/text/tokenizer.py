@@ -16,6 +16,7 @@ from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, t
 from tokenizers import Tokenizer as Pipeline
 from torch import Tensor
 
+from mdlib.data.text.checks import checked_texts
 from mdlib.files.atomic import write_whole
 
 # Read when the library first works in parallel: a process that forks afterwards (a data loader
@@ -76,9 +77,12 @@ class Tokenizer:
 
         Raises
         ------
+        TypeError, ValueError
+            If these are no texts, named.
         ValueError
             If size cannot hold the special tokens and the characters.
         """
+        texts = checked_texts(texts)
         alphabet = _alphabet(texts)
         # The trainer numbers "##a" when it meets one, in the random order of a hash table, and
         # breaks ties between pairs by number. Named first, they have the same numbers every time.
@@ -108,7 +112,7 @@ class Tokenizer:
         ValueError
             If the file holds no tokenizer of this kind.
         """
-        content = Path(path).read_bytes()
+        content = Path(path).expanduser().read_bytes()
         try:
             return cls(Pipeline.from_buffer(content))
         except Exception as error:  # the library raises no narrower class
@@ -116,7 +120,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer as one JSON file, whole or not at all."""
-        write_whole(Path(path), self._pipeline.to_str(pretty=True).encode())
+        write_whole(Path(path).expanduser(), self._pipeline.to_str(pretty=True).encode())
 
     def __len__(self) -> int:
         return int(self._pipeline.get_vocab_size())
@@ -146,11 +150,11 @@ class Tokenizer:
 
         Raises
         ------
-        ValueError
-            If max_length is below 1.
+        TypeError, ValueError
+            If these are no texts, named, or max_length is below 1.
         """
         _require_room(max_length)
-        return [torch.tensor(ids[:max_length]) for ids in self._ids(texts)]
+        return [torch.tensor(ids[:max_length]) for ids in self._ids(checked_texts(texts))]
 
     def words(self, text: str, max_length: int = 512) -> list[Word]:
         """Return the words of a text as it is written, with the positions of their tokens.
@@ -166,10 +170,11 @@ class Tokenizer:
 
         Raises
         ------
-        ValueError
-            If max_length is below 1.
+        TypeError, ValueError
+            If these are no texts, named, or max_length is below 1.
         """
         _require_room(max_length)
+        (text,) = checked_texts([text])
         encoding = self._pipeline.encode(text)
         words: list[Word] = []
         belongs = zip(encoding.word_ids[:max_length], encoding.offsets, strict=False)
@@ -185,9 +190,9 @@ class Tokenizer:
             number = word
         return words
 
-    def _ids(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def _ids(self, texts: list[str]) -> Iterator[list[int]]:
         for start in range(0, len(texts), 1000):  # what the library keeps of a batch is large
-            for encoding in self._pipeline.encode_batch_fast(list(texts[start : start + 1000])):
+            for encoding in self._pipeline.encode_batch_fast(texts[start : start + 1000]):
                 yield encoding.ids
 
 

@@ -24,6 +24,7 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
+from mdlib.data.text.checks import checked_texts
 from mdlib.data.text.tokenizer import split_words
 
 
@@ -126,6 +127,8 @@ def word_vectors(
 
     Raises
     ------
+    TypeError, ValueError
+        If these are no texts, named.
     ValueError
         For options out of range, or if fewer than dim words keep company with another.
 
@@ -144,7 +147,7 @@ def word_vectors(
     ):
         if not right:
             raise ValueError(f"{name} is out of range: {value}")
-    words, ids, text_of = _frequent_words(texts, min_count)
+    words, ids, text_of = _frequent_words(checked_texts(texts), min_count)
     information = _ppmi(_company(ids, text_of, len(words), window), shift, smoothing)
     company = np.flatnonzero(np.diff(information.indptr))
     if len(company) < dim:

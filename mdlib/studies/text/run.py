@@ -154,7 +154,7 @@ class SentimentRun(TrainingRun):
 
     def tokenizer(self, directory: str | os.PathLike[str]) -> Tokenizer:
         """Return the tokenizer that is kept with the run."""
-        path = Path(directory, TOKENIZER)
+        path = Path(directory, TOKENIZER).expanduser()
         if path.exists():
             return Tokenizer.load(path)
         # Trained before tokenizers were kept with the runs: that of its data is the same.

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,6 +181,12 @@ def test_every_preset_knows_its_learning_rates(preset):
         ValueError, match=f"{preset} has no learning rate for md with p=1.7: give lr"
     ):
         SentimentRun.preset(preset, p=1.7)
+
+
+def test_numbers_of_numpy_are_the_same_run():
+    one = SentimentRun(p=2, lr=1, epochs=3, subset=50)
+    other = SentimentRun(p=np.int64(2), lr=np.float32(1), epochs=np.int32(3), subset=np.int64(50))
+    assert run_directory(one, "runs") == run_directory(other, "runs")
 
 
 def test_equal_numbers_are_equal_runs():
