@@ -52,14 +52,18 @@ class Measured:
 
     @property
     def number(self) -> str:
-        """The value to two digits, none of them below the resolution."""
+        """The value to two digits, none of them below the resolution.
+
+        Only a whole number prints as one: elsewhere 52.5 may be 52.4, which is no other count.
+        """
         if abs(self.value) < self.resolution:
             return f"< {self.resolution:g}"
         if self.value.is_integer() and abs(self.value) < 100:
             return f"{self.value:.0f}"
         if abs(self.value) < 10 * self.resolution:
             return f"{round(self.value / self.resolution) * self.resolution:g}"
-        return f"{self.value:#.2g}".rstrip(".")
+        two = f"{self.value:#.2g}"
+        return f"{self.value:.1f}" if two.endswith(".") else two
 
     @property
     def limit(self) -> str:
