@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.attention.shapes import one_axis
-from mdlib.svm.constraints import Constraints, SampleConstraints, TokenConstraints
+from mdlib.svm.constraints import Constraints
 from mdlib.svm.solution import Solution
 
 
@@ -62,7 +62,7 @@ class TokenProblem:
         self._refuse(there & (required[..., None] > 0) & empty, z)
         bound = torch.where(there, required[..., None], -1.0)
         self._refuse_idle(bound)
-        self.constraints = TokenConstraints(lead * there[..., None], z, bound)
+        self.constraints = Constraints(lead * there[..., None], z, bound)
 
     def _refuse(self, wrong: Tensor, z: Tensor) -> None:
         """Raise for the first margin that no W can give."""
@@ -133,7 +133,9 @@ class SampleProblem:
             raise ValueError(
                 f"{self.name(b, i)} is all zeros, so its margin is 0 for every v: drop it"
             )
-        self.constraints = SampleConstraints(rows)
+        self.constraints = Constraints(
+            rows[:, None], torch.ones_like(rows[:, :1, :1]), torch.ones_like(rows[:, None, :, 0])
+        )
 
     def name(self, b: int, row: int) -> str:
         """Name the constraint of a row: its input."""

@@ -52,6 +52,10 @@ class Solution:
         How far the weights are from the mirror image of A' lambda, relative: for p > 2 the l_q norm
         of mirror(weights) - A' lambda, for p <= 2 the l_p norm of inverse(A' lambda) - weights. The
         other side of the map is infinitely steep at 0 and would magnify rounding errors.
+    steps : int64 Tensor (...)
+        How many Newton steps it took.
+    method : str
+        "interior point" or "cvxpy".
 
     Examples
     --------
@@ -72,6 +76,8 @@ class Solution:
     gap: Tensor
     violation: Tensor
     stationarity: Tensor
+    steps: Tensor
+    method: str
 
     @property
     def W(self) -> Tensor:  # noqa: N802
@@ -139,6 +145,8 @@ def certify(A: Constraints, p: float, w: Tensor, multipliers: Tensor) -> Solutio
         gap=torch.where(reached, 1 - bound / norm, torch.inf),
         violation=(-spare).amax(-1).clamp_min(0),
         stationarity=mirror_distance(psi, w, A.pull(multipliers)),
+        steps=torch.zeros(len(w), dtype=torch.int64),
+        method="",
     )
 
 

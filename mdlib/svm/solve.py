@@ -2,7 +2,8 @@ r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and cl
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,18 +11,24 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints, TokenConstraints
-from mdlib.svm.duality import lower_bound, relative_gap
-from mdlib.svm.interior import interior_point
-from mdlib.svm.lbfgs import lbfgs
+from mdlib.svm.constraints import Constraints
+from mdlib.svm.duality import lower_bound
+from mdlib.svm.interior import INFEASIBLE, interior_points
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
-_INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs
-_WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once
 _GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
-_STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
+
+
+class _Found(NamedTuple):
+    """What a solver brings back of a batch (first axis), whatever it is worth."""
+
+    w: Tensor
+    multipliers: Tensor
+    infeasible: Tensor  # bool: the multipliers are the proof
+    steps: Tensor
+    method: str
 
 
 @torch.no_grad()
@@ -94,7 +101,7 @@ def attention_svm(
         found = _by_dual(asked.constraints, p, tol)
     else:
         found = _by_textbook(asked.constraints, p)
-    return _certified(asked, p, *found, tol)
+    return _certified(asked, p, found, tol)
 
 
 @torch.no_grad()
@@ -138,7 +145,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     """
     tol = _checked_tol(tol, default=1e-8)
     asked = SampleProblem(features, labels)
-    return _certified(asked, p, *_by_dual(asked.constraints, p, tol), tol)
+    return _certified(asked, p, _by_dual(asked.constraints, p, tol), tol)
 
 
 @torch.no_grad()
@@ -159,9 +166,8 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     blank = ~features.any(-1)
     asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
     A, found = asked.constraints, _by_dual(asked.constraints, p, tol)
-    hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
-    hopeless |= blank.any(-1).flatten()
-    solution = certify(A, p, *found)
+    hopeless = found.infeasible | blank.any(-1).flatten()
+    solution = certify(A, p, found.w, found.multipliers)
     missed = ~hopeless & ~(solution.gap.abs() <= tol)
     if missed.any():
         reached = solution.gap[missed].max().item()
@@ -171,87 +177,40 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(asked.batch)
 
 
-def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
-    """Solve a batch (first axis) in units in which the longest row of A has norm 1."""
-    psi = LpPotential(p)
-    A = A.scaled(1 / A.row_norms(psi.q).amax(-1))
-    limit = _hopeless(A, p)
-    room = _WORKSPACE * (_STEEP if p > 3 else 1)
-    if A.workspace > room:
-        w, multipliers = _one_by_one(A, p, tol, limit)
-    else:
-        size = room // A.workspace  # problems that fit at a time
-        pieces = [slice(i, i + size) for i in range(0, len(limit), size)]
-        found = [interior_point(A[part], p, _GOAL * tol, limit[part]) for part in pieces]
-        w, multipliers = (torch.cat(part) for part in zip(*found, strict=True))
-    gap, bound = relative_gap(A, psi, w, multipliers)
-    for i in (~(gap <= tol) & ~(bound >= limit)).nonzero()[:, 0].tolist():
-        one = slice(i, i + 1)
-        w[one], multipliers[one] = _try_again(A[one], p, tol, w[one], multipliers[one])
-    return w, multipliers  # certify scales both
+def _by_dual(A: Constraints, p: float, tol: float) -> _Found:
+    """Solve a batch (first axis)."""
+    LpPotential(p)  # refuses an exponent
+    device = A.x.device
+    arrays = [np.ascontiguousarray(v.detach().cpu().numpy()) for v in (A.x, A.z, A.bound)]
+    B, D = len(A.x), A.x.shape[-1] * A.z.shape[-1]
+    w, multipliers = np.empty((B, D)), np.empty(A.bound.shape)
+    ended, steps, gap = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B)
+    interior_points(*arrays, float(p), _GOAL * tol, w, multipliers, ended, steps, gap)
+    return _Found(
+        *(torch.from_numpy(v).to(device) for v in (w, multipliers, ended == INFEASIBLE, steps)),
+        "interior point",
+    )
 
 
-def _try_again(
-    A: Constraints, p: float, tol: float, w: Tensor, multipliers: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Work on one problem (a batch of one) that has neither a solution nor a proof of none."""
-    psi, limit, small = LpPotential(p), _hopeless(A, p), A.workspace <= _WORKSPACE
-    # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
-    far = 1e3 * _hopeless(A, 2.0)
-    proof = interior_point(A, 2.0, tol, far) if small else _one_by_one(A, 2.0, tol, far)
-    if lower_bound(A, psi, proof[1]) >= limit:
-        return w, proof[1]
-    if not small:
-        return w, multipliers
-    best = w, multipliers
-    for solve in (_on_a_leash, _one_by_one):
-        new = solve(A, p, _GOAL * tol, limit)
-        if relative_gap(A, psi, *new)[0] < relative_gap(A, psi, *best)[0]:
-            best = new
-        if relative_gap(A, psi, *best)[0] <= tol:
-            break
-    return best
-
-
-def _on_a_leash(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    return interior_point(A, p, tol, limit, leash=300.0)
-
-
-def _one_by_one(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    found = [lbfgs(A[i], p, tol, limit[i]) for i in range(len(limit))]
-    w, multipliers = (torch.stack(part) for part in zip(*found, strict=True))
-    return w, multipliers
-
-
-def _by_textbook(A: TokenConstraints, p: float) -> tuple[Tensor, Tensor]:
+def _by_textbook(A: Constraints, p: float) -> _Found:
     """Solve one problem of the batch after the other with cvxpy."""
     found = []
     for i in range(len(A.z)):
         one = A[i]
-        arrays = one.lead, one.z, one.bound.reshape(one.lead.shape[:-1])
-        lead, z, bound = (x.cpu().numpy() for x in arrays)
-        found.append(textbook(lead, z, bound, p))
-    W, multipliers = (
-        torch.as_tensor(np.stack(part), device=A.z.device) for part in zip(*found, strict=True)
-    )
-    return W.flatten(-2), multipliers
+        arrays = one.x, one.z, one.bound.reshape(one.x.shape[:-1])
+        x, z, bound = (v.cpu().numpy() for v in arrays)
+        found.append(textbook(x, z, bound, p))
+    W, multipliers, steps = (np.stack(part) for part in zip(*found, strict=True))
+    w, multipliers, steps = (torch.as_tensor(v, device=A.z.device) for v in (W, multipliers, steps))
+    return _Found(w.flatten(-2), multipliers, steps < 0, steps, "cvxpy")
 
 
-def _hopeless(A: Constraints, p: float) -> Tensor:
-    """The norm beyond which a problem counts as infeasible."""
-    norms = A.row_norms(LpPotential(p).q).masked_fill(~A.required, torch.inf)
-    return _INFEASIBLE * (A.bound / norms).amax(-1)
-
-
-def _certified(
-    asked: MarginProblem, p: float, w: Tensor, multipliers: Tensor, tol: float
-) -> Solution:
+def _certified(asked: MarginProblem, p: float, found: _Found, tol: float) -> Solution:
     """Certify the solutions of a batch; raise for the first that fails."""
     A = asked.constraints
-    bound = lower_bound(A, LpPotential(p), multipliers)
-    for i in (bound >= _hopeless(A, p)).nonzero()[:, 0].tolist():
-        raise _infeasible(asked, i, multipliers, bound[i].item())
-    solution = certify(A, p, w, multipliers)
+    for i in found.infeasible.nonzero()[:, 0].tolist():
+        raise _infeasible(asked, i, found.multipliers, lower_bound(A, LpPotential(p), found.multipliers)[i].item())
+    solution = replace(certify(A, p, found.w, found.multipliers), steps=found.steps, method=found.method)
     error = torch.maximum(solution.gap.abs(), solution.violation)
     for i in (~(error <= tol)).nonzero()[:, 0].tolist():
         if solution.gap[i].isinf():

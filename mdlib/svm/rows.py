@@ -1,0 +1,102 @@
+r"""The rows of one margin problem, compiled: their products with weights and multipliers.
+
+Row r is the outer product :math:`x_r z_{o(r)}^\top` of a difference of tokens and the query of the
+input o(r) that owns it, so that its margin is :math:`x_r^\top W z_{o(r)}`. The matrix of all rows,
+(m, d k), is never formed. A classifier is the case of one input with the query 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Index = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Rows(NamedTuple):
+    """m rows of n inputs, those of an input together: first[i] to first[i + 1]."""
+
+    x: Array  # (m, d)
+    z: Array  # (n, k)
+    bound: Array  # (m,), from 0 to 1
+    first: Index  # (n + 1,)
+    owner: Index  # (m,)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function, its sums in any order, and keep what was compiled."""
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
+        return njit(**options)(function)
+
+
+@compiled
+def margins(A: Rows, w: Array, out: Array) -> None:
+    """out_r = x_r . W z_o(r), with w the entries of W."""
+    d = A.x.shape[1]
+    image = np.dot(A.z, w.reshape(d, -1).T)
+    for r in range(len(out)):
+        total, i = 0.0, A.owner[r]
+        for a in range(d):
+            total += A.x[r, a] * image[i, a]
+        out[r] = total
+
+
+@compiled
+def pull(A: Rows, multipliers: Array, out: Array) -> None:
+    """Out = sum_r multiplier_r x_r z_o(r)', as entries of a weight."""
+    d = A.x.shape[1]
+    tokens = np.zeros((d, len(A.z)))
+    for r in range(len(multipliers)):
+        i = A.owner[r]
+        for a in range(d):
+            tokens[a, i] += multipliers[r] * A.x[r, a]
+    out[:] = np.dot(tokens, A.z).ravel()
+
+
+@compiled
+def among_rows(A: Rows, h: Array, out: Array) -> None:
+    """Out = A diag(h) A', (m, m), of which the lower triangle of blocks is filled."""
+    (n, k), d = A.z.shape, A.x.shape[1]
+    scaled = np.empty((d, k))
+    for i in range(n):
+        start, stop = A.first[i], A.first[i + 1]
+        if start == stop:
+            continue
+        for a in range(d):
+            for c in range(k):
+                scaled[a, c] = h[a * k + c] * A.z[i, c]
+        between = np.dot(A.z[: i + 1], scaled.T)  # how row a of W ties input i to each before it
+        others = np.empty((stop, d))
+        for r in range(stop):
+            for a in range(d):
+                others[r, a] = A.x[r, a] * between[A.owner[r], a]
+        out[start:stop, :stop] = np.dot(A.x[start:stop], others.T)
+
+
+@compiled
+def among_weights(A: Rows, theta: Array, out: Array) -> None:
+    """Out = A' diag(theta) A, (d k, d k)."""
+    (n, k), d = A.z.shape, A.x.shape[1]
+    tokens, queries = np.empty((d * d, n)), np.empty((n, k * k))
+    for i in range(n):
+        own = A.x[A.first[i] : A.first[i + 1]]
+        scaled = own.copy()
+        for r in range(len(own)):
+            scaled[r] *= theta[A.first[i] + r]
+        tokens[:, i] = np.dot(own.T, scaled).ravel()
+        for c in range(k):
+            for e in range(k):
+                queries[i, c * k + e] = A.z[i, c] * A.z[i, e]
+    product = np.dot(tokens, queries)
+    for a in range(d):
+        for b in range(d):
+            for c in range(k):
+                for e in range(k):
+                    out[a * k + c, b * k + e] = product[a * d + b, c * k + e]
