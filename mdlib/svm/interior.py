@@ -30,7 +30,7 @@ SOLVED, INFEASIBLE, STALLED = range(3)
 
 _STEPS = 200  # twice what the hardest problem seen has needed
 _FAR = 1e-4  # a gap from where on it falls fast, unless rounding holds it up
-_PATIENCE = 15  # steps that do not halve a gap below that
+_PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or below the tolerance
 _LITTLE = 0.1  # of the largest requirement
 _NEAREST = 1e-3  # the least product of a pair, in units of their mean
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
@@ -93,6 +93,7 @@ def _start(
         product = -t / m
     else:  # w = pulled size / (nu unit), and the margins must be less than half of -t
         nu = max(nu, math.sqrt(4 * farthest * size / unit * D / m))
+        nu = 1.0 if nu == 0 else nu  # equal multipliers cancel: the proof is found at once
         product = nu / (2 * D)
         t = -m * product
         shrink = size / (nu * unit)
@@ -183,10 +184,11 @@ def _copy(x: Array, out: Array) -> None:
 
 @compiled
 def interior_point(
-    A: Rows, p: float, tol: float, on_rows: bool, best_w: Array, best_multipliers: Array
+    A: Rows, p: float, tol: float, goal: float, on_rows: bool, best_w: Array, best_multipliers: Array
 ) -> tuple[int, int, float]:
     """Fill in weights and multipliers whose relative gap is at most ``tol``, or the best found.
 
+    It goes on to ``goal`` while that costs little: w is only as good as the square root of the gap.
     Returns how it ended, the number of steps and the relative gap.
     """
     m, D = len(A.x), A.x.shape[1] * A.z.shape[1]
@@ -221,10 +223,8 @@ def interior_point(
                 best = gap
                 _copy(w, best_w)
                 _copy(multipliers, best_multipliers)
-            if gap <= tol:
-                return SOLVED, k, best
             age += 1
-            if age > _PATIENCE:
+            if gap <= goal or age > (_CONTENT if best <= tol else _PATIENCE):
                 break
         elif pull_size <= 1e-6 * longest and _cancels(A, multipliers, pulled):
             _copy(multipliers, best_multipliers)
@@ -278,7 +278,7 @@ def interior_point(
             shrink = _to_unit_norm(p, c, d, length, w, s)
             t *= shrink
             nu *= shrink ** (1 - p)
-    return STALLED, k, best
+    return (SOLVED if best <= tol else STALLED), k, best
 
 
 @compiled
@@ -288,6 +288,7 @@ def interior_points(
     bound: Array,  # (B, m), m = n R
     p: float,
     tol: float,
+    goal: float,
     w: Array,  # (B, d k); filled in, as are the next four
     multipliers: Array,  # (B, m)
     ended: Index,  # (B,)
@@ -300,10 +301,10 @@ def interior_points(
         A, kept = _rows(x[b], z[b], bound[b])
         found, size = np.empty(len(kept)), w.shape[1]
         on_rows = len(kept) <= size
-        ended[b], steps[b], gap[b] = interior_point(A, p, tol, on_rows, w[b], found)
-        if ended[b] == STALLED and gap[b] > 10 * tol and max(len(kept), size) <= _OTHER_SIDE:
+        ended[b], steps[b], gap[b] = interior_point(A, p, tol, goal, on_rows, w[b], found)
+        if ended[b] == STALLED and max(len(kept), size) <= _OTHER_SIDE:
             other_w, other = w[b].copy(), found.copy()
-            end, taken, reached = interior_point(A, p, tol, not on_rows, other_w, other)
+            end, taken, reached = interior_point(A, p, tol, goal, not on_rows, other_w, other)
             steps[b] += taken
             if end == INFEASIBLE or reached < gap[b]:
                 ended[b], gap[b], found = end, reached, other

@@ -18,7 +18,7 @@ from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_fl
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
 from mdlib.svm.textbook import textbook
 
-_GOAL = 1e-2  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
 
 
 class _Found(NamedTuple):
@@ -185,7 +185,7 @@ def _by_dual(A: Constraints, p: float, tol: float) -> _Found:
     B, D = len(A.x), A.x.shape[-1] * A.z.shape[-1]
     w, multipliers = np.empty((B, D)), np.empty(A.bound.shape)
     ended, steps, gap = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B)
-    interior_points(*arrays, float(p), _GOAL * tol, w, multipliers, ended, steps, gap)
+    interior_points(*arrays, float(p), tol, _GOAL * tol, w, multipliers, ended, steps, gap)
     return _Found(
         *(torch.from_numpy(v).to(device) for v in (w, multipliers, ended == INFEASIBLE, steps)),
         "interior point",

@@ -19,10 +19,8 @@ from mdlib import (
     classifier_svm,
 )
 from mdlib.svm import solve
-from mdlib.svm.constraints import TokenConstraints
+from mdlib.svm.constraints import Constraints
 from mdlib.svm.duality import relative_gap
-from mdlib.svm.interior import interior_point
-from mdlib.svm.problems import TokenProblem
 from mdlib.svm.solution import certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
@@ -105,18 +103,6 @@ def test_both_solvers_agree(p, seed):
     assert textbook.gap <= 1e-5
 
 
-@pytest.mark.parametrize("p", [1.1, 1.5, 2, 3])
-def test_the_solver_for_large_problems_agrees(p, monkeypatch):
-    problem, v = AttentionProblem.random(20, 8, 16, seed=[1, 2])
-    tokens = problem.optimal_tokens(v)
-    small = attention_svm(problem, tokens, p)
-    monkeypatch.setattr(solve, "_WORKSPACE", 0)
-    large = attention_svm(problem, tokens, p)
-    assert large.gap.abs().max() <= 1e-8
-    assert not torch.equal(small.W, large.W)
-    torch.testing.assert_close(small.norm, large.norm, rtol=2e-8, atol=0.0)
-
-
 @pytest.mark.parametrize("p", GRID)
 def test_one_constraint_has_a_closed_form(p):
     a, z = randn(3), randn(3, seed=2)
@@ -182,20 +168,6 @@ def test_one_problem_and_many_selections():
     assert solution.norm.shape == solution.gap.shape == solution.violation.shape == (3, 3)
     assert solution.margins.shape == solution.support.shape == (3, 3, 2, 3)
     assert (problem.attention(1e3 * solution.W).argmax(-1) == tokens).all()
-
-
-def test_a_large_batch_is_solved_in_pieces(monkeypatch):
-    problem, tokens = paper_problems(seeds=range(1, 8))
-    whole = attention_svm(problem, tokens, 2)
-    calls = []
-    monkeypatch.setattr(
-        solve, "_WORKSPACE", 3 * TokenProblem(problem, tokens, None).constraints.workspace
-    )
-    monkeypatch.setattr(
-        solve, "interior_point", lambda A, *rest: calls.append(len(A.z)) or interior_point(A, *rest)
-    )
-    torch.testing.assert_close(attention_svm(problem, tokens, 2).W, whole.W, rtol=1e-5, atol=1e-7)
-    assert calls == [3, 3, 1]
 
 
 def test_single_precision_problems_are_solved_in_double():
@@ -329,7 +301,7 @@ def test_a_token_equal_to_the_chosen_one_is_fine_where_no_margin_is_needed():
 def test_a_negative_margin_that_may_not_be_is_a_violation():
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     lead = torch.tensor([[[[2.0], [-1.0]]]], dtype=torch.float64)
-    A = TokenConstraints(lead, one, torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
+    A = Constraints(lead, one, torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
     solution = certify(A, 2, torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 2).double())
     assert solution.violation.item() == pytest.approx(0.5)
     gap, _ = relative_gap(A, LpPotential(2), solution.weights, torch.tensor([[1.0, 0.0]]).double())
@@ -346,7 +318,10 @@ def test_a_violation_beyond_the_tolerance_is_not_a_solution(monkeypatch):
         tokens[[0, 2]], 2,
     )  # fmt: skip
     multipliers = relaxed.multipliers[relaxed.margins.isfinite()][None]
-    monkeypatch.setattr(solve, "_by_dual", lambda *_: (dropped.W.reshape(1, -1), multipliers))
+    found = solve._Found(
+        dropped.W.reshape(1, -1), multipliers, torch.tensor([False]), torch.tensor([1]), ""
+    )
+    monkeypatch.setattr(solve, "_by_dual", lambda *_: found)
     with pytest.raises(NotSolvedError, match="violation of"):
         attention_svm(problem, tokens, 2, required=required, tol=1e-6)
 
@@ -394,9 +369,7 @@ def enclosed_problem():
 
 
 @pytest.mark.parametrize("p", [1.05, 1.5, 2.0, 3.0, 8.0, 20.0])
-@pytest.mark.parametrize("workspace", [0, 10**7])
-def test_infeasible_problems_name_the_input_and_prove_it(p, workspace, monkeypatch):
-    monkeypatch.setattr(solve, "_WORKSPACE", workspace)
+def test_infeasible_problems_name_the_input_and_prove_it(p):
     problem, tokens = enclosed_problem()
     with pytest.raises(InfeasibleError, match="the constraints of input 1, token") as caught:
         attention_svm(problem, tokens, p)
@@ -540,8 +513,7 @@ def test_an_empty_batch_is_refused():
         classifier_svm(torch.ones(0, 2, 3), torch.ones(0, 2), 2)
 
 
-def test_multipliers_that_cancel_at_the_start(monkeypatch):
-    monkeypatch.setattr(solve, "_WORKSPACE", 0)
+def test_multipliers_that_cancel_at_the_start():
     with pytest.raises(InfeasibleError, match="input 0; input 1"):
         classifier_svm([[1.0], [-1.0]], [1, 1], 2)
 
