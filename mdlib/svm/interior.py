@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from mdlib.svm.cones import Cones, ask, linearise, step
+from mdlib.svm.duality import least_share, norm
 from mdlib.svm.newton import dot, factorise, solve
 from mdlib.svm.rows import Array, Index, Rows, among_rows, compiled, margins, pull
 
@@ -35,31 +36,6 @@ _LITTLE = 0.1  # of the largest requirement
 _NEAREST = 1e-3  # the least product of a pair, in units of their mean
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
 _CANCELLED = 1e-10  # of each column of A: what A' lambda is at most where lambda proves a no
-
-
-@compiled
-def norm(x: Array, p: float) -> float:
-    """The l_p norm, with the largest entry taken out first."""
-    largest = 0.0
-    for j in range(len(x)):
-        largest = max(largest, abs(x[j]))
-    if largest == 0.0 or p == np.inf:
-        return largest
-    total = 0.0
-    for j in range(len(x)):
-        if x[j] != 0.0:
-            total += math.exp(p * math.log(abs(x[j]) / largest))
-    return largest * total ** (1 / p)
-
-
-@compiled
-def least_share(A: Rows, achieved: Array) -> float:
-    """The least margin in units of what is required."""
-    least = np.inf
-    for r in range(len(achieved)):
-        if A.bound[r] > 0:
-            least = min(least, achieved[r] / A.bound[r])
-    return least
 
 
 @compiled
@@ -278,7 +254,29 @@ def interior_point(
             shrink = _to_unit_norm(p, c, d, length, w, s)
             t *= shrink
             nu *= shrink ** (1 - p)
+    best = _mirrored(A, p, best, best_w, best_multipliers, pulled, achieved)
     return (SOLVED if best <= tol else STALLED), k, best
+
+
+@compiled
+def _mirrored(
+    A: Rows, p: float, gap: float, w: Array, multipliers: Array, pulled: Array, achieved: Array
+) -> float:
+    """Take the mirror image of the multipliers for w where that is as good; return the gap.
+
+    Small entries of w count little in the norm and so are known least; these are exact.
+    """
+    pull(A, multipliers, pulled)
+    image, size, q = np.empty_like(w), norm(pulled, p / (p - 1)), p / (p - 1)
+    for j in range(len(w)):
+        image[j] = math.copysign((abs(pulled[j]) / size) ** (q - 1), pulled[j])
+    margins(A, image, achieved)
+    reach = least_share(A, achieved)
+    reached = 1 - reach / (norm(image, p) * size) if reach > 0 else np.inf
+    if reached > gap:
+        return gap
+    _copy(image, w)
+    return reached
 
 
 @compiled

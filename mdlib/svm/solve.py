@@ -2,7 +2,7 @@ r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and cl
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints
-from mdlib.svm.duality import lower_bound
+from mdlib.svm.duality import Certificate, blank, certify
 from mdlib.svm.interior import INFEASIBLE, interior_points
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
-from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
+from mdlib.svm.rows import Array, Index
+from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.textbook import textbook
 
 _GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
@@ -24,10 +24,10 @@ _GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square
 class _Found(NamedTuple):
     """What a solver brings back of a batch (first axis), whatever it is worth."""
 
-    w: Tensor
-    multipliers: Tensor
-    infeasible: Tensor  # bool: the multipliers are the proof
-    steps: Tensor
+    w: Array  # (B, D)
+    multipliers: Array  # (B, m)
+    infeasible: Any  # (B,) bool: the multipliers are the proof
+    steps: Index  # (B,)
     method: str
 
 
@@ -97,11 +97,7 @@ def attention_svm(
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
     tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
     asked = TokenProblem(problem, tokens, required)
-    if solver == "dual":
-        found = _by_dual(asked.constraints, p, tol)
-    else:
-        found = _by_textbook(asked.constraints, p)
-    return _certified(asked, p, found, tol)
+    return _answer(asked, p, tol, _by_dual if solver == "dual" else _by_textbook)
 
 
 @torch.no_grad()
@@ -144,8 +140,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
     tol = _checked_tol(tol, default=1e-8)
-    asked = SampleProblem(features, labels)
-    return _certified(asked, p, _by_dual(asked.constraints, p, tol), tol)
+    return _answer(SampleProblem(features, labels), p, tol, _by_dual)
 
 
 @torch.no_grad()
@@ -163,79 +158,110 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     [1.0, 0.0]
     """
     features = as_float64("features", features)
-    blank = ~features.any(-1)
-    asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
-    A, found = asked.constraints, _by_dual(asked.constraints, p, tol)
-    hopeless = found.infeasible | blank.any(-1).flatten()
-    solution = certify(A, p, found.w, found.multipliers)
-    missed = ~hopeless & ~(solution.gap.abs() <= tol)
+    zero = ~features.any(-1)
+    asked = SampleProblem(torch.where(zero[..., None], 1.0, features), labels)
+    p = LpPotential(p).p
+    arrays = _arrays(asked)
+    found = _by_dual(arrays, p, tol)
+    C = _certificate(arrays, p, found)
+    hopeless = found.infeasible | zero.any(-1).flatten().cpu().numpy()
+    missed = ~hopeless & ~(np.abs(C.gap) <= tol)
     if missed.any():
-        reached = solution.gap[missed].max().item()
+        reached = C.gap[missed].max()
         raise NotSolvedError(
-            f"reached a relative gap of {reached:.1e}, short of {tol:.0e}", solution
+            f"reached a relative gap of {reached:.1e}, short of {tol:.0e}",
+            _solution(asked, p, found, C),
         )
-    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(asked.batch)
+    margins = torch.from_numpy(np.where(hopeless, 0.0, 1 / C.norm))
+    return margins.to(features.device).reshape(asked.batch)
 
 
-def _by_dual(A: Constraints, p: float, tol: float) -> _Found:
-    """Solve a batch (first axis)."""
-    LpPotential(p)  # refuses an exponent
-    device = A.x.device
-    arrays = [np.ascontiguousarray(v.detach().cpu().numpy()) for v in (A.x, A.z, A.bound)]
-    B, D = len(A.x), A.x.shape[-1] * A.z.shape[-1]
-    w, multipliers = np.empty((B, D)), np.empty(A.bound.shape)
+def _arrays(asked: MarginProblem) -> tuple[Array, Array, Array]:
+    """Return x, z and the bounds of a batch for the compiled functions."""
+    parts = asked.x, asked.z, asked.bound
+    x, z, bound = (np.ascontiguousarray(v.detach().cpu().numpy()) for v in parts)
+    return x, z, bound
+
+
+def _by_dual(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
+    x, z, bound = arrays
+    B, D = len(x), x.shape[-1] * z.shape[-1]
+    w, multipliers = np.empty((B, D)), np.empty(bound.shape)
     ended, steps, gap = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B)
-    interior_points(*arrays, float(p), tol, _GOAL * tol, w, multipliers, ended, steps, gap)
-    return _Found(
-        *(torch.from_numpy(v).to(device) for v in (w, multipliers, ended == INFEASIBLE, steps)),
-        "interior point",
+    interior_points(x, z, bound, p, tol, _GOAL * tol, w, multipliers, ended, steps, gap)
+    return _Found(w, multipliers, ended == INFEASIBLE, steps, "interior point")
+
+
+def _by_textbook(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
+    """Solve one problem of the batch after the other with cvxpy."""
+    each = zip(*arrays, strict=True)
+    found = [textbook(x, z, bound.reshape(x.shape[:-1]), p) for x, z, bound in each]
+    W, multipliers, steps = (np.stack(part) for part in zip(*found, strict=True))
+    return _Found(W.reshape(len(W), -1), multipliers, steps < 0, steps, "cvxpy")
+
+
+def _certificate(arrays: tuple[Array, Array, Array], p: float, found: _Found) -> Certificate:
+    C = blank(*arrays[2].shape)
+    certify(*arrays, p, found.w, found.multipliers, C)
+    return C
+
+
+def _solution(asked: MarginProblem, p: float, found: _Found, C: Certificate) -> Solution:
+    """Give the numbers the shapes that were asked for."""
+    batch, weight, rows = asked.batch, asked.weight, asked.rows
+
+    def shaped(values: Any, *last: int) -> Tensor:
+        return torch.from_numpy(values).to(asked.x.device).reshape((*batch, *last))
+
+    return Solution(
+        weights=shaped(found.w, *weight),
+        p=p,
+        norm=shaped(C.norm),
+        margins=shaped(C.margins, *rows),
+        multipliers=shaped(found.multipliers, *rows),
+        support=shaped(C.support, *rows),
+        gap=shaped(C.gap),
+        violation=shaped(C.violation),
+        stationarity=shaped(C.stationarity),
+        steps=shaped(found.steps),
+        method=found.method,
     )
 
 
-def _by_textbook(A: Constraints, p: float) -> _Found:
-    """Solve one problem of the batch after the other with cvxpy."""
-    found = []
-    for i in range(len(A.z)):
-        one = A[i]
-        arrays = one.x, one.z, one.bound.reshape(one.x.shape[:-1])
-        x, z, bound = (v.cpu().numpy() for v in arrays)
-        found.append(textbook(x, z, bound, p))
-    W, multipliers, steps = (np.stack(part) for part in zip(*found, strict=True))
-    w, multipliers, steps = (torch.as_tensor(v, device=A.z.device) for v in (W, multipliers, steps))
-    return _Found(w.flatten(-2), multipliers, steps < 0, steps, "cvxpy")
-
-
-def _certified(asked: MarginProblem, p: float, found: _Found, tol: float) -> Solution:
-    """Certify the solutions of a batch; raise for the first that fails."""
-    A = asked.constraints
-    for i in found.infeasible.nonzero()[:, 0].tolist():
-        raise _infeasible(asked, i, found.multipliers, lower_bound(A, LpPotential(p), found.multipliers)[i].item())
-    solution = replace(certify(A, p, found.w, found.multipliers), steps=found.steps, method=found.method)
-    error = torch.maximum(solution.gap.abs(), solution.violation)
-    for i in (~(error <= tol)).nonzero()[:, 0].tolist():
-        if solution.gap[i].isinf():
+def _answer(
+    asked: MarginProblem, p: float, tol: float, solve: Callable[..., _Found]
+) -> Solution:
+    """Solve and certify a batch; raise for the first problem that fails."""
+    p = LpPotential(p).p
+    arrays = _arrays(asked)
+    found = solve(arrays, p, tol)
+    C = _certificate(arrays, p, found)
+    for i in found.infeasible.nonzero()[0].tolist():
+        raise _infeasible(asked, i, found.multipliers[i], C.bound[i])
+    solution = _solution(asked, p, found, C)
+    error = np.maximum(np.abs(C.gap), C.violation)
+    for i in (~(error <= tol)).nonzero()[0].tolist():
+        if np.isinf(C.gap[i]):
             reached = "found neither weights with all margins nor a proof that there are none"
         else:
             reached = (
-                f"reached a relative gap of {solution.gap[i]:.1e} and a violation of "
-                f"{solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
+                f"reached a relative gap of {C.gap[i]:.1e} and a violation of "
+                f"{C.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
             )
-        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", asked.restore(solution))
-    return asked.restore(solution)
+        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", solution)
+    return solution
 
 
-def _infeasible(asked: MarginProblem, i: int, multipliers: Tensor, bound: float) -> InfeasibleError:
+def _infeasible(asked: MarginProblem, i: int, multipliers: Array, bound: float) -> InfeasibleError:
     """Name the constraints that carry the most of the proof."""
-    A = asked.constraints
-    weights = multipliers.clamp_min(0).masked_fill(A.bound < 0, 0.0)
-    weights = weights / (weights * A.required).sum(-1, keepdim=True)
-    heaviest = weights[i].topk(min(3, len(weights[i])))
-    named = [asked.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
+    weights = multipliers / multipliers[(asked.bound[i] > 0).cpu().numpy()].sum()
+    heaviest = np.argsort(-weights, kind="stable")[:3]
+    named = [asked.name(i, j) for j in heaviest.tolist() if weights[j] > 0]
     return InfeasibleError(
         f"no weights reach the margins: the constraints of {'; '.join(named)} contradict each "
-        f"other (they carry {heaviest.values.sum() / weights[i].sum():.0%} of the certificate; no "
-        f"weights of norm below {bound:.0e} will do). Choose other tokens, or drop an input",
-        i, asked.per_constraint(weights, 0.0)[i], bound,
+        f"other (they carry {weights[heaviest].sum() / weights.sum():.0%} of the certificate; no "
+        f"weights of norm below {bound:.0e} will do). {asked.remedy}",
+        i, torch.from_numpy(weights).to(asked.x.device).reshape(asked.rows), float(bound),
     )  # fmt: skip
 
 
