@@ -35,7 +35,7 @@ _PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or belo
 _LITTLE = 0.1  # of the largest requirement
 _NEAREST = 1e-3  # the least product of a pair, in units of their mean
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
-_CANCELLED = 1e-10  # of each column of A: what A' lambda is at most where lambda proves a no
+_CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 
 
 @compiled
@@ -87,12 +87,23 @@ def _start(
 
 @compiled
 def _cancels(A: Rows, multipliers: Array, pulled: Array) -> bool:
-    """Whether the rows, so weighted, cancel each other in every column: Farkas' proof."""
-    sizes = np.empty_like(pulled)
-    pull(Rows(np.abs(A.x), np.abs(A.z), A.bound, A.first, A.owner), multipliers, sizes)
-    for j in range(len(sizes)):
-        if abs(pulled[j]) > _CANCELLED * sizes[j]:
-            return False
+    """Whether the rows, so weighted, cancel each other in every column: Farkas' proof.
+
+    A column counts in units of its largest entry in a row of largest entry 1.
+    """
+    d, k = A.x.shape[1], A.z.shape[1]
+    column, total = np.zeros((d, k)), 0.0
+    for r in range(len(multipliers)):
+        z = A.z[A.owner[r]]
+        size = norm(A.x[r], np.inf) * norm(z, np.inf)
+        total += multipliers[r] * size
+        for a in range(d):
+            for e in range(k):
+                column[a, e] = max(column[a, e], abs(A.x[r, a] * z[e]) / size)
+    for a in range(d):
+        for e in range(k):
+            if abs(pulled[a * k + e]) > _CANCELLED * column[a, e] * total:
+                return False
     return True
 
 

@@ -51,6 +51,7 @@ class Solution:
 
     Examples
     --------
+    >>> import torch
     >>> from mdlib import classifier_svm
     >>> solution = classifier_svm([[3.0, 0.0], [0.0, -4.0]], [1, -1], p=2)
     >>> solution.v * torch.tensor([3, 4])
@@ -95,8 +96,9 @@ class InfeasibleError(ValueError):
         1 = <b, lambda> <= <A w, lambda> = <w, A' lambda> = 0.
     bound : float
         1 / ||A' lambda||_q. What is proved in floating-point numbers: no weights of a smaller
-        norm reach the margins. In every column of A what A' lambda leaves is below 1e-10 of what
-        it is a sum of.
+        norm reach the margins. With the rows scaled to a largest entry of 1, A' lambda is below
+        1e-10 of the largest entry in each column: weights that reached the margins would have to
+        cancel ten digits in them, whatever the units of rows and columns.
     """
 
     def __init__(self, message: str, problem: int, multipliers: Tensor, bound: float) -> None:
