@@ -19,13 +19,14 @@ whatever p, and up to 100 where the margin is 1e-9 of the longest row.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from mdlib.svm.cones import Cones, ask, linearise, step
 from mdlib.svm.duality import least_share, norm
 from mdlib.svm.newton import dot, factorise, solve
-from mdlib.svm.rows import Array, Index, Rows, among_rows, compiled, margins, pull
+from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, compiled, margins, pull
 
 SOLVED, INFEASIBLE, STALLED = range(3)
 
@@ -34,6 +35,9 @@ _FAR = 1e-4  # a gap from where on it falls fast, unless rounding holds it up
 _PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or below the tolerance
 _LITTLE = 0.1  # of the largest requirement
 _NEAREST = 1e-3  # the least product of a pair, in units of their mean
+_SHORTEST = 1e-8  # a step that leads nowhere
+_FEW = 96  # rows that are all worked on; a factorisation of so few costs no more than the rest
+_NEAR = 0.3  # of the margin: slack of a row that joins those that are worked on
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 
@@ -169,6 +173,118 @@ def _copy(x: Array, out: Array) -> None:
         out[i] = x[i]
 
 
+class Point(NamedTuple):
+    """Where the method stands, besides nu and t."""
+
+    w: Array
+    multipliers: Array
+    slack: Array
+    cones: Cones
+
+
+@compiled
+def _advance(
+    A: Rows, p: float, on_rows: bool, gram: Array, P: Point, nu: float, t: float, pulled: Array,
+    achieved: Array,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Take one step, predicted and corrected; return its length, nu and t."""
+    multipliers, s, w, c = P.multipliers, P.slack, P.w, P.cones
+    m, D, size = len(s), len(w), len(c.alpha)
+    count = m + 2 * size
+    dw, dm, ds, missed, asked_m, theta = (
+        np.zeros(D), np.zeros(m), np.zeros(m), np.empty(m), np.empty(m), np.empty(m),
+    )  # fmt: skip
+    H, g, miss, asked = np.empty(D), np.empty(D), np.empty(D), np.empty(D)
+    link, lift, right, offset = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    d = Cones(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size))
+    slope, norm_miss = linearise(p, nu, c, w, pulled, H, g, miss, link)
+    for r in range(m):
+        missed[r] = s[r] - achieved[r] + t * A.bound[r]
+        theta[r] = multipliers[r] / s[r]
+    S = factorise(A, on_rows, gram, H, g, theta, slope)
+    if not len(S.L):
+        return 0.0, nu, t
+    mean = _products(multipliers, dm, s, ds, c, d, 0.0)[0] / count
+    target, bent, rest = 0.0, 0.0, 1.0
+    dnu = dt = length = 0.0
+    for phase in range(2):  # predict, then correct
+        constant = ask(p, nu, c, d, target, bent, rest, H, miss, link, lift, right, offset, asked)
+        for r in range(m):
+            ds[r] = (target - bent * dm[r] * ds[r]) / multipliers[r] - s[r]
+            asked_m[r] = rest * missed[r] + ds[r]
+        dnu, dt = solve(
+            A, S, asked, asked_m, rest * norm_miss - constant,
+            rest * (1 - dot(A.bound, multipliers)), dw, dm,
+        )  # fmt: skip
+        for r in range(m):
+            ds[r] -= dm[r] / theta[r]
+        step(p, nu, c, dw, dnu, H, g, lift, right, offset, d)
+        length = 1 / max(
+            1.0, -dnu / nu, _steepest(multipliers, dm), _steepest(s, ds),
+            _steepest(c.alpha, d.alpha), _steepest(c.beta, d.beta),
+            _steepest(c.below, d.below), _steepest(c.above, d.above),
+        )  # fmt: skip
+        if phase == 0:
+            after = _products(multipliers, dm, s, ds, c, d, length)[0] / count
+            share = min(1.0, max(1e-2, after / mean)) ** 3
+            target, bent, rest = share * mean, length**2, 1 - share
+    length = min(1.0, 0.995 * length)
+    while length > _SHORTEST:
+        total, least = _products(multipliers, dm, s, ds, c, d, length)
+        if least >= _NEAREST * total / count:
+            break
+        length *= 0.8
+    _move(multipliers, dm, length)
+    _move(s, ds, length)
+    _move(w, dw, length)
+    nu += length * dnu
+    t += length * dt
+    if p != 2:
+        shrink = _to_unit_norm(p, c, d, length, w, s)
+        t *= shrink
+        nu *= shrink ** (1 - p)
+    return length, nu, t
+
+
+@compiled
+def _subset(A: Rows, inside: Flags) -> Rows:
+    """The rows that are inside."""
+    m, d = inside.sum(), A.x.shape[1]
+    x, bound, owner = np.empty((m, d)), np.empty(m), np.empty(m, np.int64)
+    first, k = np.zeros_like(A.first), 0
+    for r in range(len(inside)):
+        if inside[r]:
+            bound[k], owner[k] = A.bound[r], A.owner[r]
+            _copy(A.x[r], x[k])
+            first[A.owner[r] + 1] += 1
+            k += 1
+    return Rows(x, A.z, bound, np.cumsum(first), owner)
+
+
+@compiled
+def _first_working_set(A: Rows, on_rows: bool, w: Array) -> Flags:
+    """The rows that equal multipliers leave with the least margins; all of them if they are few."""
+    m, D = len(A.bound), len(w)
+    inside = np.ones(m, np.bool_)
+    if not on_rows or m <= _FEW:
+        return inside
+    achieved = np.empty(m)
+    pull(A, np.ones(m), w)
+    margins(A, w, achieved)
+    for r in np.argsort(achieved)[max(_FEW, m // 3) :]:
+        inside[r] = A.bound[r] <= _LITTLE
+    return inside
+
+
+@compiled
+def _joined(A: Rows, inside: Flags, t: float, achieved: Array) -> Flags:
+    """The working set with the rows whose margins come near what is required."""
+    wider = inside.copy()
+    for r in range(len(inside)):
+        wider[r] |= achieved[r] - t * A.bound[r] < _NEAR * max(t, 0.0) * A.bound[r]
+    return wider
+
+
 @compiled
 def interior_point(
     A: Rows, p: float, tol: float, goal: float, on_rows: bool, best_w: Array, best_multipliers: Array
@@ -176,97 +292,101 @@ def interior_point(
     """Fill in weights and multipliers whose relative gap is at most ``tol``, or the best found.
 
     It goes on to ``goal`` while that costs little: w is only as good as the square root of the gap.
+    Of many rows it works on those that are near to binding, and takes in others as they come near.
     Returns how it ended, the number of steps and the relative gap.
     """
-    m, D = len(A.x), A.x.shape[1] * A.z.shape[1]
+    m, D, q = len(A.bound), A.x.shape[1] * A.z.shape[1], p / (p - 1)
     size = 0 if p == 2 else D
-    q = p / (p - 1)
-    w, multipliers, s, zero = np.empty(D), np.empty(m), np.empty(m), np.zeros(m)
-    dw, dm, ds = np.zeros(D), np.zeros(m), np.zeros(m)
-    achieved, missed, asked_m, theta = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
-    pulled, H, g, miss, asked = np.empty(D), np.empty(D), np.empty(D), np.empty(D), np.empty(D)
-    link, lift, right, offset = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    c = Cones(np.empty(size), np.empty(size), np.empty(size), np.empty(size))
-    d = Cones(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size))
-    nu, t = _start(A, p, w, multipliers, s, c)
+    w, pulled, all_achieved, all_multipliers = np.empty(D), np.empty(D), np.empty(m), np.empty(m)
     longest = 0.0
     for r in range(m):
         longest = max(longest, norm(A.x[r], q) * norm(A.z[A.owner[r]], q))
-    gram = np.empty((0, 0))
-    if on_rows and p == 2:
-        gram = np.empty((m, m))
-        among_rows(A, np.ones(D), gram)
+    inside = _first_working_set(A, on_rows, w)
+    B = _subset(A, inside)
+    P = Point(
+        w, np.empty(len(B.bound)), np.empty(len(B.bound)),
+        Cones(np.empty(size), np.empty(size), np.empty(size), np.empty(size)),
+    )  # fmt: skip
+    nu, t = _start(B, p, w, P.multipliers, P.slack, P.cones)
+    gram = among_all(B, on_rows and p == 2)
     best, age, k = np.inf, 0, 0
     _copy(w, best_w)
-    _copy(multipliers, best_multipliers)
     for k in range(_STEPS):
-        pull(A, multipliers, pulled)
-        margins(A, w, achieved)
-        reach, pull_size = least_share(A, achieved), norm(pulled, q)
+        margins(A, w, all_achieved)
+        wider = _joined(A, inside, t, all_achieved)
+        if wider.sum() > len(B.bound):
+            P = _grown(A, inside, wider, P, t, all_achieved)
+            inside, B = wider, _subset(A, wider)
+            gram = among_all(B, on_rows and p == 2)
+        pull(B, P.multipliers, pulled)
+        reach, pull_size = least_share(A, all_achieved), norm(pulled, q)
         if reach > 0:
-            gap = 1 - reach / (norm(w, p) * pull_size)
+            gap = 1 - reach * dot(B.bound, P.multipliers) / (norm(w, p) * pull_size)
             if gap < best:
                 age = 0 if gap < best / 2 or gap > _FAR else age
                 best = gap
                 _copy(w, best_w)
-                _copy(multipliers, best_multipliers)
+                _spread(inside, P.multipliers, best_multipliers)
             age += 1
             if gap <= goal or age > (_CONTENT if best <= tol else _PATIENCE):
                 break
-        elif pull_size <= 1e-6 * longest and _cancels(A, multipliers, pulled):
-            _copy(multipliers, best_multipliers)
+        elif pull_size <= 1e-6 * longest and _cancels(B, P.multipliers, pulled):
+            _spread(inside, P.multipliers, best_multipliers)
             return INFEASIBLE, k, np.inf
-
-        slope, norm_miss = linearise(p, nu, c, w, pulled, H, g, miss, link)
-        for r in range(m):
-            missed[r] = s[r] - achieved[r] + t * A.bound[r]
-            theta[r] = multipliers[r] / s[r]
-        S = factorise(A, on_rows, gram, H, g, theta, slope)
-        if not len(S.L):
+        achieved = _gather(inside, all_achieved, len(B.bound))
+        length, nu, t = _advance(B, p, on_rows, gram, P, nu, t, pulled, achieved)
+        if length <= _SHORTEST:
             break
-        mean = _products(multipliers, zero, s, zero, c, c, 0.0)[0] / (m + 2 * size)
-        target, bent, rest = 0.0, 0.0, 1.0
-        dnu = dt = length = 0.0
-        for phase in range(2):  # predict, then correct
-            constant = ask(p, nu, c, d, target, bent, rest, H, miss, link, lift, right, offset, asked)
-            for r in range(m):
-                ds[r] = (target - bent * dm[r] * ds[r]) / multipliers[r] - s[r]
-                asked_m[r] = rest * missed[r] + ds[r]
-            dnu, dt = solve(
-                A, S, asked, asked_m, rest * norm_miss - constant,
-                rest * (1 - dot(A.bound, multipliers)), dw, dm,
-            )  # fmt: skip
-            for r in range(m):
-                ds[r] -= dm[r] / S.theta[r]
-            step(p, nu, c, dw, dnu, H, g, lift, right, offset, d)
-            length = 1 / max(
-                1.0, -dnu / nu, _steepest(multipliers, dm), _steepest(s, ds),
-                _steepest(c.alpha, d.alpha), _steepest(c.beta, d.beta),
-                _steepest(c.below, d.below), _steepest(c.above, d.above),
-            )  # fmt: skip
-            if phase == 0:
-                after = _products(multipliers, dm, s, ds, c, d, length)[0] / (m + 2 * size)
-                share = min(1.0, max(1e-2, after / mean)) ** 3
-                target, bent, rest = share * mean, length**2, 1 - share
-        length = min(1.0, 0.995 * length)
-        while length > 1e-8:
-            total, least = _products(multipliers, dm, s, ds, c, d, length)
-            if least >= _NEAREST * total / (m + 2 * size):
-                break
-            length *= 0.8
-        if not length > 1e-8:
-            break
-        nu += length * dnu
-        t += length * dt
-        _move(multipliers, dm, length)
-        _move(s, ds, length)
-        _move(w, dw, length)
-        if p != 2:
-            shrink = _to_unit_norm(p, c, d, length, w, s)
-            t *= shrink
-            nu *= shrink ** (1 - p)
-    best = _mirrored(A, p, best, best_w, best_multipliers, pulled, achieved)
+    if best == np.inf:
+        _spread(inside, P.multipliers, best_multipliers)
+    else:
+        best = _mirrored(A, p, best, best_w, best_multipliers, pulled, all_achieved)
     return (SOLVED if best <= tol else STALLED), k, best
+
+
+@compiled
+def among_all(A: Rows, wanted: bool) -> Array:
+    """A A', for p = 2, where it stays the same."""
+    size = len(A.bound) if wanted else 0
+    gram = np.empty((size, size))
+    if wanted:
+        among_rows(A, np.ones(A.x.shape[1] * A.z.shape[1]), gram)
+    return gram
+
+
+@compiled
+def _spread(inside: Flags, x: Array, out: Array) -> None:
+    k = 0
+    for r in range(len(inside)):
+        out[r] = x[k] if inside[r] else 0.0
+        k += inside[r]
+
+
+@compiled
+def _gather(inside: Flags, x: Array, count: int) -> Array:
+    out, k = np.empty(count), 0
+    for r in range(len(inside)):
+        if inside[r]:
+            out[k] = x[r]
+            k += 1
+    return out
+
+
+@compiled
+def _grown(A: Rows, inside: Flags, wider: Flags, P: Point, t: float, achieved: Array) -> Point:
+    """The same point with more rows: each new one has a slack of its own and the mean product."""
+    multipliers, slack = np.empty(wider.sum()), np.empty(wider.sum())
+    mean, typical = dot(P.multipliers, P.slack) / len(P.slack), P.slack.mean()
+    old = new = 0
+    for r in range(len(inside)):
+        if inside[r]:
+            multipliers[new], slack[new] = P.multipliers[old], P.slack[old]
+            old += 1
+        elif wider[r]:
+            slack[new] = max(achieved[r] - t * A.bound[r], 0.1 * typical)
+            multipliers[new] = mean / slack[new]
+        new += wider[r]
+    return Point(P.w, multipliers, slack, P.cones)
 
 
 @compiled
