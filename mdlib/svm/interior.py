@@ -26,7 +26,7 @@ import numpy as np
 from mdlib.svm.cones import Cones, ask, linearise, step
 from mdlib.svm.duality import least_share, norm
 from mdlib.svm.newton import dot, factorise, solve
-from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, compiled, margins, pull
+from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, compiled, inlined, margins, pull
 
 SOLVED, INFEASIBLE, STALLED = range(3)
 
@@ -37,7 +37,7 @@ _LITTLE = 0.1  # of the largest requirement
 _NEAREST = 1e-3  # the least product of a pair, in units of their mean
 _SHORTEST = 1e-8  # a step that leads nowhere
 _FEW = 96  # rows that are all worked on; a factorisation of so few costs no more than the rest
-_NEAR = 0.3  # of the margin: slack of a row that joins those that are worked on
+_NEAR = 0.03  # of the margin: slack of a row that joins those that are worked on
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 
@@ -182,7 +182,7 @@ class Point(NamedTuple):
     cones: Cones
 
 
-@compiled
+@inlined
 def _advance(
     A: Rows, p: float, on_rows: bool, gram: Array, P: Point, nu: float, t: float, pulled: Array,
     achieved: Array,
@@ -214,7 +214,7 @@ def _advance(
             asked_m[r] = rest * missed[r] + ds[r]
         dnu, dt = solve(
             A, S, asked, asked_m, rest * norm_miss - constant,
-            rest * (1 - dot(A.bound, multipliers)), dw, dm,
+            rest * (1 - dot(A.bound, multipliers)), phase > 0, dw, dm,
         )  # fmt: skip
         for r in range(m):
             ds[r] -= dm[r] / theta[r]
@@ -271,8 +271,15 @@ def _first_working_set(A: Rows, on_rows: bool, w: Array) -> Flags:
     achieved = np.empty(m)
     pull(A, np.ones(m), w)
     margins(A, w, achieved)
-    for r in np.argsort(achieved)[max(_FEW, m // 3) :]:
-        inside[r] = A.bound[r] <= _LITTLE
+    low, high = achieved.min(), achieved.max()
+    for _ in range(20):  # bisect the margin up to which a third of the rows lie
+        middle = (low + high) / 2
+        if (achieved < middle).sum() < max(_FEW, m // 3):
+            low = middle
+        else:
+            high = middle
+    for r in range(m):
+        inside[r] = achieved[r] < high or A.bound[r] <= _LITTLE
     return inside
 
 
@@ -410,7 +417,6 @@ def _mirrored(
     return reached
 
 
-@compiled
 def interior_points(
     x: Array,  # (B, n, R, d)
     z: Array,  # (B, n, k)
@@ -418,29 +424,27 @@ def interior_points(
     p: float,
     tol: float,
     goal: float,
-    w: Array,  # (B, d k); filled in, as are the next four
-    multipliers: Array,  # (B, m)
-    ended: Index,  # (B,)
-    steps: Index,
-    gap: Array,
-) -> None:
-    """Solve one problem after the other; each keeps to the processor's cache."""
-    R = x.shape[2]
-    for b in range(len(x)):
+) -> tuple[Array, Array, Index, Index]:
+    """Solve a batch, one problem after the other: each keeps to the processor's cache.
+
+    Returns weights (B, d k), multipliers (B, m), how each ended and the number of its steps.
+    """
+    (B, m), size = bound.shape, x.shape[-1] * z.shape[-1]
+    w, multipliers = np.empty((B, size)), np.zeros((B, m))
+    ended, steps = np.empty(B, np.int64), np.empty(B, np.int64)
+    for b in range(B):
         A, kept = _rows(x[b], z[b], bound[b])
-        found, size = np.empty(len(kept)), w.shape[1]
-        on_rows = len(kept) <= size
-        ended[b], steps[b], gap[b] = interior_point(A, p, tol, goal, on_rows, w[b], found)
+        few = len(kept) <= size
+        found = np.zeros(len(kept))
+        ended[b], steps[b], gap = interior_point(A, p, tol, goal, few, w[b], found)
         if ended[b] == STALLED and max(len(kept), size) <= _OTHER_SIDE:
-            other_w, other = w[b].copy(), found.copy()
-            end, taken, reached = interior_point(A, p, tol, goal, not on_rows, other_w, other)
+            other_w, other = np.empty(size), np.zeros(len(kept))
+            end, taken, reached = interior_point(A, p, tol, goal, not few, other_w, other)
             steps[b] += taken
-            if end == INFEASIBLE or reached < gap[b]:
-                ended[b], gap[b], found = end, reached, other
-                _copy(other_w, w[b])
-        multipliers[b] = 0.0
-        for r in range(len(kept)):
-            multipliers[b, kept[r]] = found[r]
+            if end == INFEASIBLE or reached < gap:
+                ended[b], w[b], found = end, other_w, other
+        multipliers[b, kept] = found
+    return w, multipliers, ended, steps
 
 
 @compiled

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, margins, pull
+from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, inlined, margins, pull
 
 
 class System(NamedTuple):
@@ -123,7 +123,7 @@ def factorise(
     return System(on_rows, H, g, theta, slope, L, u, v, iu, iv, corner)
 
 
-@compiled
+@inlined
 def _once(
     A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, dw: Array, dm: Array
 ) -> tuple[float, float]:
@@ -160,22 +160,30 @@ def _once(
 
 @compiled
 def solve(
-    A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, dw: Array, dm: Array
+    A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, closely: bool,
+    dw: Array, dm: Array,
 ) -> tuple[float, float]:
-    """Solve the system and correct the solution once: near the optimum M is nearly singular."""
-    dnu, dt = _once(A, S, r_w, r_m, r_nu, r_t, dw, dm)
-    e_w, e_m = np.empty_like(dw), np.empty_like(dm)
-    pull(A, dm, e_w)
-    for j in range(len(dw)):
-        e_w[j] += r_w[j] - S.H[j] * (dw[j] - S.g[j] * dnu)
-    margins(A, dw, e_m)
-    for i in range(len(dm)):
-        e_m[i] = r_m[i] - e_m[i] - dm[i] / S.theta[i] + A.bound[i] * dt
-    e_nu = r_nu + dot(S.H * S.g, dw) - S.slope * dnu
-    more_w, more_m = np.empty_like(dw), np.empty_like(dm)
-    more_nu, more_t = _once(A, S, e_w, e_m, e_nu, r_t - dot(A.bound, dm), more_w, more_m)
-    for j in range(len(dw)):
-        dw[j] += more_w[j]
-    for i in range(len(dm)):
-        dm[i] += more_m[i]
-    return dnu + more_nu, dt + more_t
+    """Solve the system; if ``closely``, correct the solution once: M may be nearly singular."""
+    more_w, more_m = dw, dm
+    dnu = dt = 0.0
+    for again in range(2 if closely else 1):
+        if again:
+            more_w, more_m, e_w, e_m = np.empty_like(dw), np.empty_like(dm), np.empty_like(dw), np.empty_like(dm)
+            pull(A, dm, e_w)
+            margins(A, dw, e_m)
+            r_nu += dot(S.H * S.g, dw) - S.slope * dnu
+            r_t -= dot(A.bound, dm)
+            for j in range(len(dw)):
+                e_w[j] += r_w[j] - S.H[j] * (dw[j] - S.g[j] * dnu)
+            for i in range(len(dm)):
+                e_m[i] = r_m[i] - e_m[i] - dm[i] / S.theta[i] + A.bound[i] * dt
+            r_w, r_m = e_w, e_m
+        more_nu, more_t = _once(A, S, r_w, r_m, r_nu, r_t, more_w, more_m)
+        dnu += more_nu
+        dt += more_t
+        if again:
+            for j in range(len(dw)):
+                dw[j] += more_w[j]
+            for i in range(len(dm)):
+                dm[i] += more_m[i]
+    return dnu, dt

@@ -18,6 +18,14 @@ Index = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Take part in the one compiled function that calls this one.
+
+    A call between compiled functions makes numba optimise the callee, and all below it, once more.
+    """
+    return njit(inline="always")(function)
+
+
 class Rows(NamedTuple):
     """m rows of n inputs, those of an input together: first[i] to first[i + 1]."""
 

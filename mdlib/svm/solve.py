@@ -184,11 +184,7 @@ def _arrays(asked: MarginProblem) -> tuple[Array, Array, Array]:
 
 
 def _by_dual(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
-    x, z, bound = arrays
-    B, D = len(x), x.shape[-1] * z.shape[-1]
-    w, multipliers = np.empty((B, D)), np.empty(bound.shape)
-    ended, steps, gap = np.empty(B, np.int64), np.empty(B, np.int64), np.empty(B)
-    interior_points(x, z, bound, p, tol, _GOAL * tol, w, multipliers, ended, steps, gap)
+    w, multipliers, ended, steps = interior_points(*arrays, p, tol, _GOAL * tol)
     return _Found(w, multipliers, ended == INFEASIBLE, steps, "interior point")
 
 
