@@ -45,7 +45,8 @@ def linearise(
     Returns the slope of the norm equation in nu, and by how much the norm misses 1.
     """
     if p == 2:
-        H[:], g[:], miss[:] = 1.0, 0.0, pulled - w
+        for j in range(len(w)):
+            H[j], g[j], miss[j] = 1.0, 0.0, pulled[j] - w[j]
         return 1.0, 0.0
     slope = power = 0.0
     for j in range(len(w)):
@@ -75,7 +76,8 @@ def ask(
     is asked of the dual equations; returns the constant of the norm equation.
     """
     if p == 2:
-        asked[:] = rest * miss
+        for j in range(len(H)):
+            asked[j] = rest * miss[j]
         return 0.0
     constant = 0.0
     for j in range(len(H)):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.rows import Array, Index, Rows, compiled, margins, pull
+from mdlib.svm.rows import Array, Index, Rows, callable_from_python, compiled, margins, pull
 
 _SLACK = 1e-7  # a margin this close to its bound is tight
 _ROUNDING = 1e-12  # more than a margin of a well-scaled problem can be off by in float64
@@ -75,7 +75,7 @@ def distance_from_mirror(w: Array, dual: Array, p: float) -> float:
     q = p / (p - 1)
     if p > 2:
         return distance_from_mirror(dual, w, q)
-    image, apart = np.empty_like(w), np.empty_like(w)
+    image, apart = np.empty(len(w)), np.empty(len(w))
     for j in range(len(w)):
         image[j] = math.copysign(abs(dual[j]) ** (q - 1), dual[j])
         apart[j] = image[j] - w[j]
@@ -83,7 +83,7 @@ def distance_from_mirror(w: Array, dual: Array, p: float) -> float:
     return norm(apart, p) / size if size > 0 else np.inf
 
 
-@compiled
+@callable_from_python
 def certify(
     x: Array,  # (B, n, R, d)
     z: Array,  # (B, n, k)
@@ -96,7 +96,11 @@ def certify(
     """Scale weights to margin 1 and multipliers to match, in place; measure what separates them."""
     B, n, R, d = x.shape
     q = p / (p - 1)
-    first, owner = np.arange(n + 1) * R, np.arange(n * R) // R
+    first, owner = np.arange(n + 1), np.arange(n * R)
+    for i in range(n + 1):
+        first[i] *= R
+    for r in range(n * R):
+        owner[r] //= R
     pulled = np.empty(w.shape[1])
     for b in range(B):
         A = Rows(x[b].reshape(n * R, d), z[b], bound[b], first, owner)

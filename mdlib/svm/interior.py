@@ -26,7 +26,7 @@ import numpy as np
 from mdlib.svm.cones import Cones, ask, linearise, step
 from mdlib.svm.duality import least_share, norm
 from mdlib.svm.newton import dot, factorise, solve
-from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, compiled, inlined, margins, pull
+from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, callable_from_python, compiled, margins, pull
 
 SOLVED, INFEASIBLE, STALLED = range(3)
 
@@ -182,7 +182,7 @@ class Point(NamedTuple):
     cones: Cones
 
 
-@inlined
+@compiled
 def _advance(
     A: Rows, p: float, on_rows: bool, gram: Array, P: Point, nu: float, t: float, pulled: Array,
     achieved: Array,
@@ -190,7 +190,7 @@ def _advance(
     """Take one step, predicted and corrected; return its length, nu and t."""
     multipliers, s, w, c = P.multipliers, P.slack, P.w, P.cones
     m, D, size = len(s), len(w), len(c.alpha)
-    count = m + 2 * size
+    pairs = m + 2 * size
     dw, dm, ds, missed, asked_m, theta = (
         np.zeros(D), np.zeros(m), np.zeros(m), np.empty(m), np.empty(m), np.empty(m),
     )  # fmt: skip
@@ -204,7 +204,7 @@ def _advance(
     S = factorise(A, on_rows, gram, H, g, theta, slope)
     if not len(S.L):
         return 0.0, nu, t
-    mean = _products(multipliers, dm, s, ds, c, d, 0.0)[0] / count
+    mean = _products(multipliers, dm, s, ds, c, d, 0.0)[0] / pairs
     target, bent, rest = 0.0, 0.0, 1.0
     dnu = dt = length = 0.0
     for phase in range(2):  # predict, then correct
@@ -225,13 +225,13 @@ def _advance(
             _steepest(c.below, d.below), _steepest(c.above, d.above),
         )  # fmt: skip
         if phase == 0:
-            after = _products(multipliers, dm, s, ds, c, d, length)[0] / count
+            after = _products(multipliers, dm, s, ds, c, d, length)[0] / pairs
             share = min(1.0, max(1e-2, after / mean)) ** 3
             target, bent, rest = share * mean, length**2, 1 - share
     length = min(1.0, 0.995 * length)
     while length > _SHORTEST:
         total, least = _products(multipliers, dm, s, ds, c, d, length)
-        if least >= _NEAREST * total / count:
+        if least >= _NEAREST * total / pairs:
             break
         length *= 0.8
     _move(multipliers, dm, length)
@@ -249,16 +249,27 @@ def _advance(
 @compiled
 def _subset(A: Rows, inside: Flags) -> Rows:
     """The rows that are inside."""
-    m, d = inside.sum(), A.x.shape[1]
+    m, d = count(inside), A.x.shape[1]
     x, bound, owner = np.empty((m, d)), np.empty(m), np.empty(m, np.int64)
-    first, k = np.zeros_like(A.first), 0
+    first, k = np.zeros(len(A.first), np.int64), 0
     for r in range(len(inside)):
         if inside[r]:
             bound[k], owner[k] = A.bound[r], A.owner[r]
             _copy(A.x[r], x[k])
-            first[A.owner[r] + 1] += 1
             k += 1
-    return Rows(x, A.z, bound, np.cumsum(first), owner)
+            first[A.owner[r] + 1] = k
+    for i in range(1, len(first)):  # an input without rows ends where the one before it ends
+        first[i] = max(first[i], first[i - 1])
+    return Rows(x, A.z, bound, first, owner)
+
+
+@compiled
+def count(inside: Flags) -> int:
+    """How many are inside."""
+    total = 0
+    for r in range(len(inside)):
+        total += inside[r]
+    return total
 
 
 @compiled
@@ -271,10 +282,13 @@ def _first_working_set(A: Rows, on_rows: bool, w: Array) -> Flags:
     achieved = np.empty(m)
     pull(A, np.ones(m), w)
     margins(A, w, achieved)
-    low, high = achieved.min(), achieved.max()
+    low, high = -norm(achieved, np.inf), norm(achieved, np.inf)
     for _ in range(20):  # bisect the margin up to which a third of the rows lie
         middle = (low + high) / 2
-        if (achieved < middle).sum() < max(_FEW, m // 3):
+        below = 0
+        for r in range(m):
+            below += achieved[r] < middle
+        if below < max(_FEW, m // 3):
             low = middle
         else:
             high = middle
@@ -286,13 +300,13 @@ def _first_working_set(A: Rows, on_rows: bool, w: Array) -> Flags:
 @compiled
 def _joined(A: Rows, inside: Flags, t: float, achieved: Array) -> Flags:
     """The working set with the rows whose margins come near what is required."""
-    wider = inside.copy()
+    wider = np.empty(len(inside), np.bool_)
     for r in range(len(inside)):
-        wider[r] |= achieved[r] - t * A.bound[r] < _NEAR * max(t, 0.0) * A.bound[r]
+        wider[r] = inside[r] or achieved[r] - t * A.bound[r] < _NEAR * max(t, 0.0) * A.bound[r]
     return wider
 
 
-@compiled
+@callable_from_python
 def interior_point(
     A: Rows, p: float, tol: float, goal: float, on_rows: bool, best_w: Array, best_multipliers: Array
 ) -> tuple[int, int, float]:
@@ -321,7 +335,7 @@ def interior_point(
     for k in range(_STEPS):
         margins(A, w, all_achieved)
         wider = _joined(A, inside, t, all_achieved)
-        if wider.sum() > len(B.bound):
+        if count(wider) > len(B.bound):
             P = _grown(A, inside, wider, P, t, all_achieved)
             inside, B = wider, _subset(A, wider)
             gram = among_all(B, on_rows and p == 2)
@@ -370,8 +384,8 @@ def _spread(inside: Flags, x: Array, out: Array) -> None:
 
 
 @compiled
-def _gather(inside: Flags, x: Array, count: int) -> Array:
-    out, k = np.empty(count), 0
+def _gather(inside: Flags, x: Array, size: int) -> Array:
+    out, k = np.empty(size), 0
     for r in range(len(inside)):
         if inside[r]:
             out[k] = x[r]
@@ -382,8 +396,8 @@ def _gather(inside: Flags, x: Array, count: int) -> Array:
 @compiled
 def _grown(A: Rows, inside: Flags, wider: Flags, P: Point, t: float, achieved: Array) -> Point:
     """The same point with more rows: each new one has a slack of its own and the mean product."""
-    multipliers, slack = np.empty(wider.sum()), np.empty(wider.sum())
-    mean, typical = dot(P.multipliers, P.slack) / len(P.slack), P.slack.mean()
+    multipliers, slack = np.empty(count(wider)), np.empty(count(wider))
+    mean, typical = dot(P.multipliers, P.slack) / len(P.slack), dot(P.slack, np.ones(len(P.slack))) / len(P.slack)
     old = new = 0
     for r in range(len(inside)):
         if inside[r]:
@@ -405,7 +419,7 @@ def _mirrored(
     Small entries of w count little in the norm and so are known least; these are exact.
     """
     pull(A, multipliers, pulled)
-    image, size, q = np.empty_like(w), norm(pulled, p / (p - 1)), p / (p - 1)
+    image, size, q = np.empty(len(w)), norm(pulled, p / (p - 1)), p / (p - 1)
     for j in range(len(w)):
         image[j] = math.copysign((abs(pulled[j]) / size) ** (q - 1), pulled[j])
     margins(A, image, achieved)
@@ -447,7 +461,7 @@ def interior_points(
     return w, multipliers, ended, steps
 
 
-@compiled
+@callable_from_python
 def _rows(x: Array, z: Array, bound: Array) -> tuple[Rows, Index]:
     """Leave out rows that ask for nothing, and scale: the largest entry and bound become 1.
 
@@ -472,4 +486,10 @@ def _rows(x: Array, z: Array, bound: Array) -> tuple[Rows, Index]:
         required[r] = bound[kept[r]] / most
         for a in range(d):
             rows[r, a] = x[owner[r], kept[r] % R, a] / scale
-    return Rows(rows, z / norm(z.ravel(), np.inf), required, first, owner), kept[:m]
+    queries, largest = np.empty(z.shape), 0.0
+    for i in range(n):
+        largest = max(largest, norm(z[i], np.inf))
+    for i in range(n):
+        for c in range(z.shape[1]):
+            queries[i, c] = z[i, c] / largest
+    return Rows(rows, queries, required, first, owner), kept[:m]

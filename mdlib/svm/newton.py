@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, inlined, margins, pull
+from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, margins, pull
 
 
 class System(NamedTuple):
@@ -46,6 +46,33 @@ def dot(a: Array, b: Array) -> float:
     for i in range(len(a)):
         total += a[i] * b[i]
     return total
+
+
+@compiled
+def times(a: Array, b: Array) -> Array:
+    """The entrywise product."""
+    out = np.empty(len(a))
+    for i in range(len(a)):
+        out[i] = a[i] * b[i]
+    return out
+
+
+@compiled
+def over(a: Array) -> Array:
+    """The entrywise reciprocal."""
+    out = np.empty(len(a))
+    for i in range(len(a)):
+        out[i] = 1 / a[i]
+    return out
+
+
+@compiled
+def copy(a: Array) -> Array:
+    """A copy."""
+    out = np.empty(len(a))
+    for i in range(len(a)):
+        out[i] = a[i]
+    return out
 
 
 @compiled
@@ -93,26 +120,29 @@ def factorise(
     if on_rows:
         M = np.empty((m, m))
         if len(gram):
-            M[:] = gram
+            for i in range(m):
+                for j in range(i + 1):
+                    M[i, j] = gram[i, j]
         else:
-            among_rows(A, 1 / H, M)
+            among_rows(A, over(H), M)
         for i in range(m):
             M[i, i] += 1 / theta[i]
         u, v = np.empty(m), A.bound
         margins(A, g, u)
-        corner[0, 0] = slope - dot(g, H * g)
+        corner[0, 0] = slope - dot(g, times(H, g))
         corner[1, 1] = 0.0
     else:
         M = np.empty((D, D))
         among_weights(A, theta, M)
         for j in range(D):
             M[j, j] += H[j]
-        u, v = H * g, np.empty(D)
-        pull(A, theta * A.bound, v)
+        u, v = times(H, g), np.empty(D)
+        weighted = times(theta, A.bound)
+        pull(A, weighted, v)
         corner[0, 0] = slope
-        corner[1, 1] = dot(theta * A.bound, A.bound)
+        corner[1, 1] = dot(weighted, A.bound)
     L = cholesky(M)
-    iu, iv = u.copy(), v.copy()
+    iu, iv = copy(u), copy(v)
     if len(L):
         substitute(L, iu)
         substitute(L, iv)
@@ -123,23 +153,23 @@ def factorise(
     return System(on_rows, H, g, theta, slope, L, u, v, iu, iv, corner)
 
 
-@inlined
+@compiled
 def _once(
     A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, dw: Array, dm: Array
 ) -> tuple[float, float]:
     """Solve the system as well as its factor allows."""
     if S.on_rows:
-        margins(A, r_w / S.H, dm)
+        margins(A, times(r_w, over(S.H)), dm)
         for i in range(len(dm)):
             dm[i] = r_m[i] - dm[i]
         substitute(S.L, dm)
         k1, k2 = r_nu + dot(S.g, r_w) + dot(S.u, dm), r_t - dot(S.v, dm)
     else:
-        pull(A, S.theta * r_m, dw)
+        pull(A, times(S.theta, r_m), dw)
         for j in range(len(dw)):
             dw[j] += r_w[j]
         substitute(S.L, dw)
-        k1, k2 = r_nu + dot(S.u, dw), r_t - dot(A.bound, S.theta * r_m) + dot(S.v, dw)
+        k1, k2 = r_nu + dot(S.u, dw), r_t - dot(A.bound, times(S.theta, r_m)) + dot(S.v, dw)
     K = S.corner
     det = K[0, 0] * K[1, 1] - K[0, 1] * K[1, 0]
     dnu, dt = (K[1, 1] * k1 - K[0, 1] * k2) / det, (K[0, 0] * k2 - K[1, 0] * k1) / det
@@ -168,10 +198,11 @@ def solve(
     dnu = dt = 0.0
     for again in range(2 if closely else 1):
         if again:
-            more_w, more_m, e_w, e_m = np.empty_like(dw), np.empty_like(dm), np.empty_like(dw), np.empty_like(dm)
+            more_w, more_m = np.empty(len(dw)), np.empty(len(dm))
+            e_w, e_m = np.empty(len(dw)), np.empty(len(dm))
             pull(A, dm, e_w)
             margins(A, dw, e_m)
-            r_nu += dot(S.H * S.g, dw) - S.slope * dnu
+            r_nu += dot(times(S.H, S.g), dw) - S.slope * dnu
             r_t -= dot(A.bound, dm)
             for j in range(len(dw)):
                 e_w[j] += r_w[j] - S.H[j] * (dw[j] - S.g[j] * dnu)

@@ -37,19 +37,34 @@ class Rows(NamedTuple):
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function, its sums in any order, and keep what was compiled."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc"}}
+    """Compile a function for others that are compiled: Python cannot call it."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def callable_from_python(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls."""
+    return _compiled(function, no_cfunc_wrapper=True)
+
+
+def _compiled(function: Callable[..., Any], **options: bool) -> Any:
+    """Compile, sums in any order, and keep what was compiled."""
+    options |= {"nogil": True}
+    fast = {"contract", "reassoc"}
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, fastmath=fast, **options)(function)
     except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(**options)(function)
+        return njit(fastmath=fast, **options)(function)
 
 
-@compiled
+@callable_from_python
 def margins(A: Rows, w: Array, out: Array) -> None:
     """out_r = x_r . W z_o(r), with w the entries of W."""
-    d = A.x.shape[1]
-    image = np.dot(A.z, w.reshape(d, -1).T)
+    d, k = A.x.shape[1], A.z.shape[1]
+    W = np.empty((k, d))
+    for a in range(d):
+        for c in range(k):
+            W[c, a] = w[a * k + c]
+    image = np.dot(A.z, W)
     for r in range(len(out)):
         total, i = 0.0, A.owner[r]
         for a in range(d):
@@ -57,7 +72,7 @@ def margins(A: Rows, w: Array, out: Array) -> None:
         out[r] = total
 
 
-@compiled
+@callable_from_python
 def pull(A: Rows, multipliers: Array, out: Array) -> None:
     """Out = sum_r multiplier_r x_r z_o(r)', as entries of a weight."""
     d = A.x.shape[1]
@@ -66,40 +81,50 @@ def pull(A: Rows, multipliers: Array, out: Array) -> None:
         i = A.owner[r]
         for a in range(d):
             tokens[a, i] += multipliers[r] * A.x[r, a]
-    out[:] = np.dot(tokens, A.z).ravel()
+    product = np.dot(tokens, A.z)
+    for a in range(d):
+        for c in range(A.z.shape[1]):
+            out[a * A.z.shape[1] + c] = product[a, c]
 
 
-@compiled
+@callable_from_python
 def among_rows(A: Rows, h: Array, out: Array) -> None:
-    """Out = A diag(h) A', (m, m), of which the lower triangle of blocks is filled."""
+    """Out = A diag(h) A', (m, m), of which the lower triangle is filled."""
     (n, k), d = A.z.shape, A.x.shape[1]
-    scaled = np.empty((d, k))
+    scaled = np.empty((k, d))
     for i in range(n):
         start, stop = A.first[i], A.first[i + 1]
         if start == stop:
             continue
         for a in range(d):
             for c in range(k):
-                scaled[a, c] = h[a * k + c] * A.z[i, c]
-        between = np.dot(A.z[: i + 1], scaled.T)  # how row a of W ties input i to each before it
-        others = np.empty((stop, d))
+                scaled[c, a] = h[a * k + c] * A.z[i, c]
+        between = np.dot(A.z[: i + 1], scaled)  # how row a of W ties input i to each before it
+        others = np.empty((d, stop))
         for r in range(stop):
             for a in range(d):
-                others[r, a] = A.x[r, a] * between[A.owner[r], a]
-        out[start:stop, :stop] = np.dot(A.x[start:stop], others.T)
+                others[a, r] = A.x[r, a] * between[A.owner[r], a]
+        product = np.dot(A.x[start:stop], others)
+        for r in range(start, stop):
+            for b in range(r + 1):
+                out[r, b] = product[r - start, b]
 
 
-@compiled
+@callable_from_python
 def among_weights(A: Rows, theta: Array, out: Array) -> None:
     """Out = A' diag(theta) A, (d k, d k)."""
     (n, k), d = A.z.shape, A.x.shape[1]
     tokens, queries = np.empty((d * d, n)), np.empty((n, k * k))
     for i in range(n):
-        own = A.x[A.first[i] : A.first[i + 1]]
-        scaled = own.copy()
-        for r in range(len(own)):
-            scaled[r] *= theta[A.first[i] + r]
-        tokens[:, i] = np.dot(own.T, scaled).ravel()
+        start, stop = A.first[i], A.first[i + 1]
+        scaled = np.empty((d, stop - start))
+        for r in range(start, stop):
+            for a in range(d):
+                scaled[a, r - start] = theta[r] * A.x[r, a]
+        product = np.dot(scaled, A.x[start:stop])
+        for a in range(d):
+            for b in range(d):
+                tokens[a * d + b, i] = product[a, b]
         for c in range(k):
             for e in range(k):
                 queries[i, c * k + e] = A.z[i, c] * A.z[i, e]
