@@ -25,7 +25,7 @@ import numpy as np
 
 from mdlib.svm.cones import Cones, ask, linearise, step
 from mdlib.svm.duality import least_share, norm
-from mdlib.svm.newton import dot, factorise, solve
+from mdlib.svm.newton import FREE, ROWS, WEIGHTS, dot, factorise, solve
 from mdlib.svm.rows import Array, Flags, Index, Rows, among_rows, callable_from_python, compiled, margins, pull
 
 SOLVED, INFEASIBLE, STALLED = range(3)
@@ -38,6 +38,7 @@ _NEAREST = 1e-3  # the least product of a pair, in units of their mean
 _SHORTEST = 1e-8  # a step that leads nowhere
 _FEW = 96  # rows that are all worked on; a factorisation of so few costs no more than the rest
 _NEAR = 0.03  # of the margin: slack of a row that joins those that are worked on
+_DIRECT = 4000  # rows or weights up to which the matrix is factorised: it holds their square
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 
@@ -184,7 +185,7 @@ class Point(NamedTuple):
 
 @compiled
 def _advance(
-    A: Rows, p: float, on_rows: bool, gram: Array, P: Point, nu: float, t: float, pulled: Array,
+    A: Rows, p: float, side: int, gram: Array, P: Point, nu: float, t: float, pulled: Array,
     achieved: Array,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Take one step, predicted and corrected; return its length, nu and t."""
@@ -201,7 +202,7 @@ def _advance(
     for r in range(m):
         missed[r] = s[r] - achieved[r] + t * A.bound[r]
         theta[r] = multipliers[r] / s[r]
-    S = factorise(A, on_rows, gram, H, g, theta, slope)
+    S = factorise(A, side, gram, H, g, theta, slope)
     if not len(S.L):
         return 0.0, nu, t
     mean = _products(multipliers, dm, s, ds, c, d, 0.0)[0] / pairs
@@ -273,11 +274,11 @@ def count(inside: Flags) -> int:
 
 
 @compiled
-def _first_working_set(A: Rows, on_rows: bool, w: Array) -> Flags:
+def _first_working_set(A: Rows, side: int, w: Array) -> Flags:
     """The rows that equal multipliers leave with the least margins; all of them if they are few."""
     m, D = len(A.bound), len(w)
     inside = np.ones(m, np.bool_)
-    if not on_rows or m <= _FEW:
+    if side != ROWS or m <= _FEW:
         return inside
     achieved = np.empty(m)
     pull(A, np.ones(m), w)
@@ -308,7 +309,7 @@ def _joined(A: Rows, inside: Flags, t: float, achieved: Array) -> Flags:
 
 @callable_from_python
 def interior_point(
-    A: Rows, p: float, tol: float, goal: float, on_rows: bool, best_w: Array, best_multipliers: Array
+    A: Rows, p: float, tol: float, goal: float, side: int, best_w: Array, best_multipliers: Array
 ) -> tuple[int, int, float]:
     """Fill in weights and multipliers whose relative gap is at most ``tol``, or the best found.
 
@@ -322,14 +323,14 @@ def interior_point(
     longest = 0.0
     for r in range(m):
         longest = max(longest, norm(A.x[r], q) * norm(A.z[A.owner[r]], q))
-    inside = _first_working_set(A, on_rows, w)
+    inside = _first_working_set(A, side, w)
     B = _subset(A, inside)
     P = Point(
         w, np.empty(len(B.bound)), np.empty(len(B.bound)),
         Cones(np.empty(size), np.empty(size), np.empty(size), np.empty(size)),
     )  # fmt: skip
     nu, t = _start(B, p, w, P.multipliers, P.slack, P.cones)
-    gram = among_all(B, on_rows and p == 2)
+    gram = among_all(B, side == ROWS and p == 2)
     best, age, k = np.inf, 0, 0
     _copy(w, best_w)
     for k in range(_STEPS):
@@ -338,7 +339,7 @@ def interior_point(
         if count(wider) > len(B.bound):
             P = _grown(A, inside, wider, P, t, all_achieved)
             inside, B = wider, _subset(A, wider)
-            gram = among_all(B, on_rows and p == 2)
+            gram = among_all(B, side == ROWS and p == 2)
         pull(B, P.multipliers, pulled)
         reach, pull_size = least_share(A, all_achieved), norm(pulled, q)
         if reach > 0:
@@ -355,7 +356,7 @@ def interior_point(
             _spread(inside, P.multipliers, best_multipliers)
             return INFEASIBLE, k, np.inf
         achieved = _gather(inside, all_achieved, len(B.bound))
-        length, nu, t = _advance(B, p, on_rows, gram, P, nu, t, pulled, achieved)
+        length, nu, t = _advance(B, p, side, gram, P, nu, t, pulled, achieved)
         if length <= _SHORTEST:
             break
     if best == np.inf:
@@ -448,15 +449,16 @@ def interior_points(
     ended, steps = np.empty(B, np.int64), np.empty(B, np.int64)
     for b in range(B):
         A, kept = _rows(x[b], z[b], bound[b])
-        few = len(kept) <= size
+        small, other = (ROWS, WEIGHTS) if len(kept) <= size else (WEIGHTS, ROWS)
+        side = small if min(len(kept), size) <= _DIRECT else FREE
         found = np.zeros(len(kept))
-        ended[b], steps[b], gap = interior_point(A, p, tol, goal, few, w[b], found)
+        ended[b], steps[b], gap = interior_point(A, p, tol, goal, side, w[b], found)
         if ended[b] == STALLED and max(len(kept), size) <= _OTHER_SIDE:
-            other_w, other = np.empty(size), np.zeros(len(kept))
-            end, taken, reached = interior_point(A, p, tol, goal, not few, other_w, other)
+            other_w, found_there = np.empty(size), np.zeros(len(kept))
+            end, taken, reached = interior_point(A, p, tol, goal, other, other_w, found_there)
             steps[b] += taken
             if end == INFEASIBLE or reached < gap:
-                ended[b], w[b], found = end, other_w, other
+                ended[b], w[b], found = end, other_w, found_there
         multipliers[b, kept] = found
     return w, multipliers, ended, steps
 

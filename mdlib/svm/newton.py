@@ -11,7 +11,8 @@ The unknowns are the steps of w, of the multipliers :math:`\lambda`, of :math:`\
 with diagonal H and :math:`\Theta = \lambda / s`. Eliminating dw leaves
 :math:`A H^{-1} A^\top + \Theta^{-1}`, (m, m); eliminating :math:`d\lambda` leaves
 :math:`H + A^\top \Theta A`, (d k, d k). Both are factorised as they are, however the columns and
-rows are scaled: Cholesky's error does not depend on it.
+rows are scaled: Cholesky's error does not depend on it. Where both are too large, the first is
+solved by conjugate gradients, with its blocks within an input as preconditioner.
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ import numpy as np
 from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, margins, pull
 
 
+ROWS, WEIGHTS, FREE = range(3)  # which matrix: on the rows, on the weights, or none at all
+
+_CLOSE = 1e-7  # the residual of conjugate gradients; the equations missed by it are met next time
+_TURNS = 300  # of conjugate gradients at most
+
+
 class System(NamedTuple):
     """A factorised Newton system; ``u`` and ``v`` are its border, ``iu`` and ``iv`` solved for."""
 
-    on_rows: bool
+    side: int
     H: Array  # (D,)
     g: Array
     theta: Array  # (m,)
     slope: float
-    L: Array
+    L: Array  # or one block after the other
     u: Array
     v: Array
     iu: Array
@@ -111,21 +118,99 @@ def substitute(L: Array, x: Array) -> None:
 
 
 @compiled
+def blocks(A: Rows, H: Array, theta: Array) -> Array:
+    """The Cholesky factors of the blocks of the rows of each input, below each other, (m, most)."""
+    most = 0
+    for i in range(len(A.z)):
+        most = max(most, A.first[i + 1] - A.first[i])
+    d, k = A.x.shape[1], A.z.shape[1]
+    L, between = np.zeros((len(theta), most)), np.empty(d)
+    for i in range(len(A.z)):
+        start, stop = A.first[i], A.first[i + 1]
+        for a in range(d):
+            between[a] = 0.0
+            for c in range(k):
+                between[a] += A.z[i, c] ** 2 / H[a * k + c]
+        for r in range(start, stop):
+            for o in range(start, r + 1):
+                total = 1 / theta[r] if o == r else 0.0
+                for a in range(d):
+                    total += A.x[r, a] * between[a] * A.x[o, a]
+                for e in range(o - start):
+                    total -= L[r, e] * L[o, e]
+                if o < r:
+                    L[r, o - start] = total / L[o, o - start]
+                else:
+                    L[r, o - start] = np.sqrt(max(total, 1e-15 / theta[r]))
+    return L
+
+
+@compiled
+def substitute_blocks(A: Rows, L: Array, x: Array) -> None:
+    """X becomes the solution with the blocks alone."""
+    for i in range(len(A.z)):
+        start, stop = A.first[i], A.first[i + 1]
+        for r in range(start, stop):
+            for o in range(start, r):
+                x[r] -= L[r, o - start] * x[o]
+            x[r] /= L[r, r - start]
+        for r in range(stop - 1, start - 1, -1):
+            for o in range(r + 1, stop):
+                x[r] -= L[o, r - start] * x[o]
+            x[r] /= L[r, r - start]
+
+
+@compiled
+def invert(A: Rows, side: int, L: Array, H: Array, theta: Array, x: Array) -> None:
+    """X becomes M^-1 x."""
+    if side != FREE:
+        substitute(L, x)
+        return
+    residual = copy(x)
+    inner = copy(x)
+    substitute_blocks(A, L, inner)
+    direction, image, w = copy(inner), np.empty(len(x)), np.empty(len(H))
+    for r in range(len(x)):
+        x[r] = 0.0
+    size = first = dot(residual, inner)
+    turns = 0
+    while size > _CLOSE**2 * first and turns < _TURNS:
+        pull(A, direction, w)
+        for j in range(len(w)):
+            w[j] /= H[j]
+        margins(A, w, image)
+        for r in range(len(x)):
+            image[r] += direction[r] / theta[r]
+        length = size / dot(direction, image)
+        for r in range(len(x)):
+            x[r] += length * direction[r]
+            residual[r] -= length * image[r]
+            inner[r] = residual[r]
+        substitute_blocks(A, L, inner)
+        before, size = size, dot(residual, inner)
+        for r in range(len(x)):
+            direction[r] = inner[r] + size / before * direction[r]
+        turns += 1
+
+
+@compiled
 def factorise(
-    A: Rows, on_rows: bool, gram: Array, H: Array, g: Array, theta: Array, slope: float
+    A: Rows, side: int, gram: Array, H: Array, g: Array, theta: Array, slope: float
 ) -> System:
     """Factorise; ``gram`` is A A' where H is 1 (p = 2), else empty."""
     m, D = len(theta), len(H)
     corner = np.empty((2, 2))
-    if on_rows:
-        M = np.empty((m, m))
-        if len(gram):
+    if side != WEIGHTS:
+        M = np.empty((m, m)) if side == ROWS else np.empty((0, 0))
+        if side == FREE:
+            pass
+        elif len(gram):
             for i in range(m):
                 for j in range(i + 1):
                     M[i, j] = gram[i, j]
         else:
             among_rows(A, over(H), M)
-        for i in range(m):
+        for i in range(len(M)):
             M[i, i] += 1 / theta[i]
         u, v = np.empty(m), A.bound
         margins(A, g, u)
@@ -141,16 +226,16 @@ def factorise(
         pull(A, weighted, v)
         corner[0, 0] = slope
         corner[1, 1] = dot(weighted, A.bound)
-    L = cholesky(M)
+    L = blocks(A, H, theta) if side == FREE else cholesky(M)
     iu, iv = copy(u), copy(v)
     if len(L):
-        substitute(L, iu)
-        substitute(L, iv)
-    sign = 1.0 if on_rows else -1.0
+        invert(A, side, L, H, theta, iu)
+        invert(A, side, L, H, theta, iv)
+    sign = -1.0 if side == WEIGHTS else 1.0
     corner[0, 0] += sign * dot(u, iu)
     corner[1, 1] += sign * dot(v, iv)
     corner[0, 1], corner[1, 0] = -dot(u, iv), -dot(v, iu)
-    return System(on_rows, H, g, theta, slope, L, u, v, iu, iv, corner)
+    return System(side, H, g, theta, slope, L, u, v, iu, iv, corner)
 
 
 @compiled
@@ -158,22 +243,22 @@ def _once(
     A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, dw: Array, dm: Array
 ) -> tuple[float, float]:
     """Solve the system as well as its factor allows."""
-    if S.on_rows:
+    if S.side != WEIGHTS:
         margins(A, times(r_w, over(S.H)), dm)
         for i in range(len(dm)):
             dm[i] = r_m[i] - dm[i]
-        substitute(S.L, dm)
+        invert(A, S.side, S.L, S.H, S.theta, dm)
         k1, k2 = r_nu + dot(S.g, r_w) + dot(S.u, dm), r_t - dot(S.v, dm)
     else:
         pull(A, times(S.theta, r_m), dw)
         for j in range(len(dw)):
             dw[j] += r_w[j]
-        substitute(S.L, dw)
+        invert(A, S.side, S.L, S.H, S.theta, dw)
         k1, k2 = r_nu + dot(S.u, dw), r_t - dot(A.bound, times(S.theta, r_m)) + dot(S.v, dw)
     K = S.corner
     det = K[0, 0] * K[1, 1] - K[0, 1] * K[1, 0]
     dnu, dt = (K[1, 1] * k1 - K[0, 1] * k2) / det, (K[0, 0] * k2 - K[1, 0] * k1) / det
-    if S.on_rows:
+    if S.side != WEIGHTS:
         for i in range(len(dm)):
             dm[i] += S.iv[i] * dt - S.iu[i] * dnu
         pull(A, dm, dw)
@@ -196,7 +281,7 @@ def solve(
     """Solve the system; if ``closely``, correct the solution once: M may be nearly singular."""
     more_w, more_m = dw, dm
     dnu = dt = 0.0
-    for again in range(2 if closely else 1):
+    for again in range(2 if closely and S.side != FREE else 1):
         if again:
             more_w, more_m = np.empty(len(dw)), np.empty(len(dm))
             e_w, e_m = np.empty(len(dw)), np.empty(len(dm))
