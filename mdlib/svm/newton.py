@@ -26,7 +26,7 @@ from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, mar
 
 ROWS, WEIGHTS, FREE = range(3)  # which matrix: on the rows, on the weights, or none at all
 
-_CLOSE = 1e-7  # the residual of conjugate gradients; the equations missed by it are met next time
+_CLOSE = 1e-3  # the residual of conjugate gradients; the equations missed by it are met next time
 _TURNS = 300  # of conjugate gradients at most
 
 

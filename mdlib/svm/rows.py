@@ -8,6 +8,7 @@ input o(r) that owns it, so that its margin is :math:`x_r^\top W z_{o(r)}`. The 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,13 +48,24 @@ def callable_from_python(function: Callable[..., Any]) -> Any:
 
 
 def _compiled(function: Callable[..., Any], **options: bool) -> Any:
-    """Compile, sums in any order, and keep what was compiled."""
+    """Compile, sums in any order, and keep what was compiled until a file of this package changes.
+
+    numba itself looks at the file of the function alone, not at those of the functions it calls.
+    """
     options |= {"nogil": True}
     fast = {"contract", "reassoc"}
     try:
-        return njit(cache=True, fastmath=fast, **options)(function)
+        dispatcher = njit(cache=True, fastmath=fast, **options)(function)
     except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
         return njit(fastmath=fast, **options)(function)
+    dispatcher._cache._cache_file._source_stamp = _STAMP
+    return dispatcher
+
+
+_STAMP = [
+    (file.name, file.stat().st_mtime_ns, file.stat().st_size)
+    for file in sorted(Path(__file__).parent.glob("*.py"))
+]
 
 
 @callable_from_python
@@ -76,11 +88,15 @@ def margins(A: Rows, w: Array, out: Array) -> None:
 def pull(A: Rows, multipliers: Array, out: Array) -> None:
     """Out = sum_r multiplier_r x_r z_o(r)', as entries of a weight."""
     d = A.x.shape[1]
-    tokens = np.zeros((d, len(A.z)))
-    for r in range(len(multipliers)):
-        i = A.owner[r]
+    tokens, own = np.empty((d, len(A.z))), np.empty(d)
+    for i in range(len(A.z)):
         for a in range(d):
-            tokens[a, i] += multipliers[r] * A.x[r, a]
+            own[a] = 0.0
+        for r in range(A.first[i], A.first[i + 1]):
+            for a in range(d):
+                own[a] += multipliers[r] * A.x[r, a]
+        for a in range(d):
+            tokens[a, i] = own[a]
     product = np.dot(tokens, A.z)
     for a in range(d):
         for c in range(A.z.shape[1]):
