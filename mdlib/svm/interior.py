@@ -235,6 +235,8 @@ def _advance(
         if least >= _NEAREST * total / pairs:
             break
         length *= 0.8
+    if not length > _SHORTEST:  # nor where rounding has left a NaN
+        return 0.0, nu, t
     _move(multipliers, dm, length)
     _move(s, ds, length)
     _move(w, dw, length)

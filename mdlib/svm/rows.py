@@ -55,9 +55,9 @@ def _compiled(function: Callable[..., Any], **options: bool) -> Any:
     options |= {"nogil": True}
     fast = {"contract", "reassoc"}
     try:
-        dispatcher = njit(cache=True, fastmath=fast, **options)(function)
+        dispatcher = njit(cache=True, fastmath=fast, error_model="numpy", **options)(function)
     except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(fastmath=fast, **options)(function)
+        return njit(fastmath=fast, error_model="numpy", **options)(function)
     dispatcher._cache._cache_file._source_stamp = _STAMP
     return dispatcher
 
