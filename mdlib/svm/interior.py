@@ -39,6 +39,7 @@ _SHORTEST = 1e-8  # a step that leads nowhere
 _FEW = 96  # rows that are all worked on; a factorisation of so few costs no more than the rest
 _NEAR = 0.03  # of the margin: slack of a row that joins those that are worked on
 _DIRECT = 4000  # rows or weights up to which the matrix is factorised: it holds their square
+_FAR_OFF, _IDLE = 0.3, 1e-3  # of the margin, and of the mean multiplier: a row that may leave
 _OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 
@@ -286,12 +287,12 @@ def _first_working_set(A: Rows, side: int, w: Array) -> Flags:
     pull(A, np.ones(m), w)
     margins(A, w, achieved)
     low, high = -norm(achieved, np.inf), norm(achieved, np.inf)
-    for _ in range(20):  # bisect the margin up to which a third of the rows lie
+    for _ in range(20):  # bisect the margin up to which half of the rows lie
         middle = (low + high) / 2
         below = 0
         for r in range(m):
             below += achieved[r] < middle
-        if below < max(_FEW, m // 3):
+        if below < max(_FEW, m // 2):
             low = middle
         else:
             high = middle
@@ -301,12 +302,26 @@ def _first_working_set(A: Rows, side: int, w: Array) -> Flags:
 
 
 @compiled
-def _joined(A: Rows, inside: Flags, t: float, achieved: Array) -> Flags:
-    """The working set with the rows whose margins come near what is required."""
-    wider = np.empty(len(inside), np.bool_)
+def _revised(A: Rows, inside: Flags, P: Point, t: float, achieved: Array) -> tuple[Flags, bool]:
+    """Take in rows whose margins come near what is required, leave out those that lost their pull.
+
+    Also returns whether the set of rows has changed; that few could leave is not worth it.
+    """
+    revised, joins, leaves, k = np.empty(len(inside), np.bool_), 0, 0, 0
+    size = len(P.slack)
     for r in range(len(inside)):
-        wider[r] = inside[r] or achieved[r] - t * A.bound[r] < _NEAR * max(t, 0.0) * A.bound[r]
-    return wider
+        spare = achieved[r] - t * A.bound[r]
+        if inside[r]:
+            idle = P.multipliers[k] < _IDLE / size and spare > _FAR_OFF * t * A.bound[r]
+            revised[r] = not (idle and t > 0 and size > _FEW)
+            leaves += not revised[r]
+            k += 1
+        else:
+            revised[r] = spare < _NEAR * max(t, 0.0) * A.bound[r]
+            joins += revised[r]
+    if joins > 0 or leaves > size // 8:
+        return revised, True
+    return inside, False
 
 
 @callable_from_python
@@ -337,10 +352,10 @@ def interior_point(
     _copy(w, best_w)
     for k in range(_STEPS):
         margins(A, w, all_achieved)
-        wider = _joined(A, inside, t, all_achieved)
-        if count(wider) > len(B.bound):
-            P = _grown(A, inside, wider, P, t, all_achieved)
-            inside, B = wider, _subset(A, wider)
+        revised, changed = _revised(A, inside, P, t, all_achieved)
+        if changed:
+            P = _carried_over(A, inside, revised, P, t, all_achieved)
+            inside, B = revised, _subset(A, revised)
             gram = among_all(B, side == ROWS and p == 2)
         pull(B, P.multipliers, pulled)
         reach, pull_size = least_share(A, all_achieved), norm(pulled, q)
@@ -397,19 +412,23 @@ def _gather(inside: Flags, x: Array, size: int) -> Array:
 
 
 @compiled
-def _grown(A: Rows, inside: Flags, wider: Flags, P: Point, t: float, achieved: Array) -> Point:
-    """The same point with more rows: each new one has a slack of its own and the mean product."""
-    multipliers, slack = np.empty(count(wider)), np.empty(count(wider))
-    mean, typical = dot(P.multipliers, P.slack) / len(P.slack), dot(P.slack, np.ones(len(P.slack))) / len(P.slack)
+def _carried_over(
+    A: Rows, inside: Flags, revised: Flags, P: Point, t: float, achieved: Array
+) -> Point:
+    """The same point with other rows: each new one has a slack of its own and the mean product."""
+    size = count(revised)
+    multipliers, slack = np.empty(size), np.empty(size)
+    mean = dot(P.multipliers, P.slack) / len(P.slack)
+    typical = dot(P.slack, np.ones(len(P.slack))) / len(P.slack)
     old = new = 0
     for r in range(len(inside)):
-        if inside[r]:
+        if revised[r] and inside[r]:
             multipliers[new], slack[new] = P.multipliers[old], P.slack[old]
-            old += 1
-        elif wider[r]:
-            slack[new] = max(achieved[r] - t * A.bound[r], 0.1 * typical)
+        elif revised[r]:
+            slack[new] = max(achieved[r] - t * A.bound[r], 0.5 * typical)
             multipliers[new] = mean / slack[new]
-        new += wider[r]
+        old += inside[r]
+        new += revised[r]
     return Point(P.w, multipliers, slack, P.cones)
 
 

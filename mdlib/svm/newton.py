@@ -229,7 +229,8 @@ def factorise(
     L = blocks(A, H, theta) if side == FREE else cholesky(M)
     iu, iv = copy(u), copy(v)
     if len(L):
-        invert(A, side, L, H, theta, iu)
+        if dot(u, u) > 0:  # not where p = 2
+            invert(A, side, L, H, theta, iu)
         invert(A, side, L, H, theta, iv)
     sign = -1.0 if side == WEIGHTS else 1.0
     corner[0, 0] += sign * dot(u, iu)

@@ -3,6 +3,7 @@ r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and cl
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from mdlib.svm.duality import Certificate, blank, certify
 from mdlib.svm.interior import INFEASIBLE, interior_points
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
 from mdlib.svm.rows import Array, Index
+from mdlib.svm.sensitivity import Implicit
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.textbook import textbook
 
@@ -31,7 +33,6 @@ class _Found(NamedTuple):
     method: str
 
 
-@torch.no_grad()
 def attention_svm(
     problem: AttentionProblem,
     tokens: Tensor,
@@ -100,7 +101,6 @@ def attention_svm(
     return _answer(asked, p, tol, _by_dual if solver == "dual" else _by_textbook)
 
 
-@torch.no_grad()
 def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = None) -> Solution:
     r"""Solve the l_p-SVM: the smallest v that gives every input a margin of 1.
 
@@ -245,7 +245,28 @@ def _answer(
                 f"{C.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
             )
         raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", solution)
+    if torch.is_grad_enabled() and (asked.x.requires_grad or asked.z.requires_grad):
+        return _differentiable(asked, p, solution)
     return solution
+
+
+def _differentiable(asked: MarginProblem, p: float, solution: Solution) -> Solution:
+    """Let gradients pass from weights, norm, margins and multipliers to the rows."""
+    B, m = asked.bound.shape
+    w, multipliers = Implicit.apply(  # type: ignore[no-untyped-call]
+        asked.x, asked.z, asked.bound, solution.weights.reshape(B, -1),
+        solution.multipliers.reshape(B, m), p,
+    )
+    W = w.reshape(B, asked.x.shape[-1], asked.z.shape[-1])
+    margins = (asked.x @ (asked.z @ W.mT)[..., None]).reshape(B, m)
+    margins = margins.where(asked.bound >= 0, torch.inf)
+    return replace(
+        solution,
+        weights=w.reshape(solution.weights.shape),
+        norm=LpPotential(p).norm(w, dim=-1).reshape(solution.norm.shape),
+        margins=margins.reshape(solution.margins.shape),
+        multipliers=multipliers.reshape(solution.multipliers.shape),
+    )
 
 
 def _infeasible(asked: MarginProblem, i: int, multipliers: Array, bound: float) -> InfeasibleError:
