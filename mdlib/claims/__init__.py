@@ -7,8 +7,8 @@
 
 One file a theme: `mirror` (chapters 2 and 3), `margins` (5 and 6), `direction` (7), `rate` (8),
 `optima` (9), `joint_path` (10), `joint_descent` (11), `sentences` (12), `text` (13 and 14),
-`images` (15); `runs` is what those up to 11 share, `studies` what those from 13 on do, `rows` the
-form, `ledger` the list. `beside` is no claim: the paper's numbers with ours.
+`images` (15); `runs` is what those up to 11 share, `studies` what those from 13 on do, `form` the
+rows, `ledger` the list. `beside` is no claim: the paper's numbers with ours.
 ``python -m mdlib.claims`` prints all.
 """
 

@@ -1,4 +1,4 @@
-"""What the paper reports of text and images, each number beside ours and what our seeds say of it.
+"""Table of what the paper reports of text and images, beside our numbers and what our seeds say.
 
 The claims of `text` and `images` hold our numbers against bounds; here they stand beside theirs.
 """

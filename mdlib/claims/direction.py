@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from mdlib.attention.problem import AttentionProblem
+from mdlib.attention import MATRIX, AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import STEPS, Descent, Svm, goals, paper_run, problems, selection
@@ -17,7 +17,6 @@ from mdlib.descent.trajectory import Trajectory
 from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm
 
-_MATRIX = (-2, -1)
 _HUNDRED, _TWENTY = range(1, 101), range(1, 21)
 _BARS = {1.75: (0.002, 0.008), 2: (0.004, 0.007), 3: (0.005, 0.008)}  # median, mean
 
@@ -127,7 +126,7 @@ def textbook_descent(
         m = (s * gamma).sum(-1, keepdim=True)
         weight = -torch.sigmoid(-m) * s * (gamma - m)
         G = (weight[..., None] * problem.X).sum(-2).mT @ problem.z
-        size = psi.dual_norm(G, dim=_MATRIX, keepdim=True)
+        size = psi.dual_norm(G, dim=MATRIX, keepdim=True)
         dual = dual - lr * (G / size).nan_to_num(0.0)
         W = psi.inverse(dual)
     W, risk, attention = (torch.stack(column) for column in zip(*kept, strict=True))
@@ -181,7 +180,7 @@ def norm_growth(
     """
     for p in steps:
         run = paper_run(descent, p, seeds, _tenths(steps[p]))
-        norms = LpPotential(p).norm(run.W, dim=_MATRIX)
+        norms = LpPotential(p).norm(run.W, dim=MATRIX)
         yield Measured(
             f"p = {p}, growth over tenfold steps",
             (norms[-1] / norms[0]).min().item(),
@@ -211,8 +210,8 @@ def exact_gradient(
     W = (3 * W).expand(len(seeds), 10, 10).clone().requires_grad_()
     for loss in ("logistic", "exponential", "linear"):
         (expected,) = torch.autograd.grad(problem.risk(W, v, loss).sum(), W)
-        off = (gradient(problem, W.detach(), v, loss) - expected).abs().amax(_MATRIX)
-        worst = (off / expected.abs().amax(_MATRIX)).max().item()
+        off = (gradient(problem, W.detach(), v, loss) - expected).abs().amax(MATRIX)
+        worst = (off / expected.abs().amax(MATRIX)).max().item()
         yield Measured(f"{loss} loss", worst, "<=", 1e-12, seeds, resolution=1e-13)
 
 

@@ -1,4 +1,4 @@
-"""The rows of the ledger: one measured number each, its bound, the verdict; and how they print."""
+"""Claims and the rows they measure: a number each, its bound, the verdict; and how they print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import json
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from textwrap import indent
@@ -28,6 +28,7 @@ class Measured:
     case : str
         Which number it is, as in ``"p = 2, median"``.
     value : float
+        NaN where the tool under test failed; the case then says how.
     relation : {"<=", ">="}
         How the value has to stand to the bound.
     bound : float
@@ -43,6 +44,27 @@ class Measured:
     bound: float
     seeds: range
     resolution: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the value stands to the bound as it has to. NaN does not."""
+        return bool(_RELATIONS[self.relation][0](self.value, self.bound))
+
+    @property
+    def number(self) -> str:
+        """The value to two digits, none of them below the resolution."""
+        if abs(self.value) < self.resolution:
+            return f"< {self.resolution:g}"
+        if self.value.is_integer() and abs(self.value) < 100:
+            return f"{self.value:.0f}"
+        if abs(self.value) < 10 * self.resolution:
+            return f"{round(self.value / self.resolution) * self.resolution:g}"
+        return f"{self.value:#.2g}".rstrip(".")
+
+    @property
+    def limit(self) -> str:
+        """The relation and the bound."""
+        return f"{_RELATIONS[self.relation][1]} {self.bound:g}"
 
 
 def more(case: str, mean: float, low: float, seeds: range) -> Iterator[Measured]:
@@ -96,62 +118,30 @@ class Claim:
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}")
         rows = Ledger()
         try:
-            for m in self.measure(**{**self.presets[preset], **replaced}):
-                rows.append(
-                    Row(self, m.case, float(m.value), m.relation, m.bound, m.seeds, m.resolution)
-                )
+            for found in self.measure(**{**self.presets[preset], **replaced}):
+                rows.append(Row(self, replace(found, value=float(found.value))))
         except (ArithmeticError, InfeasibleError, NotSolvedError) as error:
             failed = f"{type(error).__name__}: {error}".partition("\n")[0]
-            rows.append(Row(self, failed, float("nan"), "<=", 0.0, range(1)))
+            rows.append(Row(self, Measured(failed, float("nan"), "<=", 0.0, range(1))))
         return rows
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the ledger.
-
-    Attributes
-    ----------
-    claim : Claim
-    case, relation, bound, seeds, resolution
-        As in `Measured`.
-    measured : float
-        NaN where the tool under test failed; the case then says how.
-    """
+    """One line of the ledger: a claim, and one of its numbers."""
 
     claim: Claim
-    case: str
-    measured: float
-    relation: str
-    bound: float
-    seeds: range
-    resolution: float = 0.0
+    measured: Measured
 
     @property
     def holds(self) -> bool:
-        """The verdict. NaN does not hold."""
-        return bool(_RELATIONS[self.relation][0](self.measured, self.bound))
+        """The verdict."""
+        return self.measured.holds
 
     @property
     def verdict(self) -> str:
         """The verdict in words."""
         return "holds" if self.holds else "does not hold"
-
-    @property
-    def value(self) -> str:
-        """The measured value to two digits, none of them below the resolution."""
-        if abs(self.measured) < self.resolution:
-            return f"< {self.resolution:g}"
-        if self.measured.is_integer() and abs(self.measured) < 100:
-            return f"{self.measured:.0f}"
-        if abs(self.measured) < 10 * self.resolution:
-            return f"{round(self.measured / self.resolution) * self.resolution:g}"
-        return f"{self.measured:#.2g}".rstrip(".")
-
-    @property
-    def limit(self) -> str:
-        """The relation and the bound."""
-        return f"{_RELATIONS[self.relation][1]} {self.bound:g}"
 
 
 class Ledger(list[Row]):
@@ -206,32 +196,44 @@ class Ledger(list[Row]):
 
     def to_json(self) -> str:
         """Return the rows with their provenance as JSON, which `from_json` reads."""
-        rows = [
-            asdict(row) | {"claim": row.claim.key, "seeds": [row.seeds.start, row.seeds.stop]}
-            for row in self
-        ]
+        rows = [{"claim": row.claim.key, **_stored(row.measured)} for row in self]
         return json.dumps({"provenance": self.provenance, "rows": rows}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, claims: Mapping[str, Claim]) -> Ledger:
         """Read what `to_json` wrote. Rows of claims that are no longer there are an error."""
         stored = json.loads(text)
-        rows = [
-            Row(**row | {"claim": claims[row["claim"]], "seeds": range(*row["seeds"])})
-            for row in stored["rows"]
-        ]
+        rows = [Row(claims[row["claim"]], _read(row)) for row in stored["rows"]]
         return cls(rows, stored["provenance"])
+
+
+def _stored(one: Measured) -> dict[str, Any]:
+    """A number as JSON has it, where the value is called "measured"."""
+    return {
+        "case": one.case,
+        "measured": one.value,
+        "relation": one.relation,
+        "bound": one.bound,
+        "seeds": [one.seeds.start, one.seeds.stop],
+        "resolution": one.resolution,
+    }
+
+
+def _read(row: Mapping[str, Any]) -> Measured:
+    """What `_stored` wrote."""
+    rest = {name: row[name] for name in ("case", "relation", "bound", "resolution")}
+    return Measured(value=row["measured"], seeds=range(*row["seeds"]), **rest)
 
 
 def _table(rows: list[Row]) -> Shown:
     """The rows of one claim under its statement. The verdict must not scroll out of the page."""
-    statement = rows[0].claim.statement
+    statement, found = rows[0].claim.statement, [row.measured for row in rows]
     body = table(
         {
-            "case": [row.case for row in rows],
-            "measured": [row.value for row in rows],
-            "bound": [row.limit for row in rows],
-            "seeds": [_span(row.seeds) for row in rows],
+            "case": [one.case for one in found],
+            "measured": [one.number for one in found],
+            "bound": [one.limit for one in found],
+            "seeds": [_span(one.seeds) for one in found],
             "verdict": [row.verdict for row in rows],
         }
     )

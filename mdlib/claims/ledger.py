@@ -1,4 +1,4 @@
-"""The ledger: its claims, how a function becomes one, and how all of them are measured."""
+"""Ledger of all claims: how a function enters it, and how all of them are measured or read."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ def ledger(chapter: int | None = None, preset: str = "quick") -> Ledger:
 
 def claims_of(chapter: int | None = None) -> list[Claim]:
     """Return the claims of a chapter, or all of them in the order of the chapters.
+
+    Raises
+    ------
+    ValueError
+        For a chapter without claims.
 
     Examples
     --------

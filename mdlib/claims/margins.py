@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mdlib.attention.problem import AttentionProblem
+from mdlib.attention import MATRIX, AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import Svm, problems
@@ -16,8 +16,6 @@ from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.path.attention import attention_path
 from mdlib.path.ball import log_excess_risk
 from mdlib.svm import attention_svm
-
-_MATRIX = (-2, -1)
 
 
 @claim(
@@ -40,10 +38,10 @@ def svm_duality(seeds: range, svm: Svm = attention_svm) -> Iterator[Measured]:
     for p in (1.1, 1.5, 1.75, 2, 3, 4, 8):
         solution = svm(problem, tokens, p)
         psi = LpPotential(p)
-        smallest = problem.margins(solution.W, tokens).amin(_MATRIX)
-        reached = psi.norm(solution.W, dim=_MATRIX) / smallest.clamp_min(0)
+        smallest = problem.margins(solution.W, tokens).amin(MATRIX)
+        reached = psi.norm(solution.W, dim=MATRIX) / smallest.clamp_min(0)
         pull = _pull(problem, tokens, solution.multipliers)
-        bound = solution.multipliers.sum(_MATRIX) / psi.dual_norm(pull, dim=_MATRIX)
+        bound = solution.multipliers.sum(MATRIX) / psi.dual_norm(pull, dim=MATRIX)
         gap = ((reached - bound) / reached).nan_to_num(torch.inf).abs().max()
         yield Measured(f"p = {p}, gap", gap.item(), "<=", 1e-8, seeds, resolution=1e-9)
 
@@ -107,7 +105,7 @@ def path(
         yield Measured(f"p = {p}, divergence at R = 1,000", far[-1].max().item(), "<=", 1e-3, seeds)
         shrinks = (far[:-1] / far[1:]).min().item()
         yield Measured(f"p = {p}, a tenfold R divides it by", shrinks, ">=", 10, seeds)
-        along = goal / LpPotential(p).norm(goal, dim=_MATRIX, keepdim=True)
+        along = goal / LpPotential(p).norm(goal, dim=MATRIX, keepdim=True)
         rivals = [log_excess_risk(problem, R * along, v) for R in radii]
         ahead = (torch.stack(rivals) - log_excess_risk(problem, found.W, v)).min().item()
         yield Measured(f"p = {p}, log risk below W_mm's", ahead, ">=", 0, seeds)

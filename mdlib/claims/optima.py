@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from mdlib.attention.problem import AttentionProblem
+from mdlib.attention import MATRIX, AttentionProblem
 from mdlib.claims.form import Measured
 from mdlib.claims.ledger import claim
 from mdlib.claims.runs import Descent, Svm, goals, long_run, problems, selection, starts
 from mdlib.descent.descent import attention_descent
 from mdlib.geometry.potentials import LpPotential, directional_divergence
 from mdlib.svm import attention_svm
-
-_MATRIX = (-2, -1)
 
 
 @claim(
@@ -119,8 +117,8 @@ def _start_around(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run from near W_mm(tokens): is the selection kept, and the divergence, end over start."""
     psi, goal = LpPotential(p), svm(problem, tokens, p).W
-    size = psi.norm(goal, dim=_MATRIX, keepdim=True)
-    noise = noise / psi.norm(noise, dim=_MATRIX, keepdim=True)
+    size = psi.norm(goal, dim=MATRIX, keepdim=True)
+    noise = noise / psi.norm(noise, dim=MATRIX, keepdim=True)
     W0 = 100 * (goal + 0.05 * size * noise)
     lr = 0.02 * (100 * size.median().item()) ** (p - 1)  # a fiftieth of the dual a step
     run = descent(problem, v, p, steps, lr, W0=W0, record=(0, steps))

@@ -1,4 +1,4 @@
-"""What several claims share: the paper's problems and starts, and runs kept for the process."""
+"""Problems, starts and runs of the paper that several claims share, kept for the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the claims about recorded studies share: a difference between two contenders, as rows."""
+"""Differences between two contenders of a recorded study, as rows of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words get the most attention, in equal shares.
+"""Attention by word, in equal shares: which words get the most of it.
 
 1 is what a word gets if all words of its text get the same: so a word of a long text and one of a
 short text can be compared.

@@ -169,7 +169,13 @@ class MirrorDescent(Optimizer):
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned; its potentials must be this optimizer's own."""
+        """Load a state that `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If it was saved with other potentials than this optimizer's, or its groups do not fit.
+        """
         potentials = [group["potential"] for group in self.param_groups]
         for ours, group in zip(potentials, state_dict["param_groups"], strict=False):
             if group.get("potential") != repr(ours):

@@ -15,7 +15,9 @@ from mdlib.path.ball import Ball
 from mdlib.path.frank_wolfe import FrankWolfe, Search, minimise
 from mdlib.path.starts import check_effort, checked_radii, on_sphere, random_directions, taught
 
-_RACE, _LAPS = 1e-4, 100  # residual and steps to which all starts run; the leader goes on alone
+# Residual and steps to which all starts run; the leader goes on alone. On the paper's problems ten
+# laps find the same leaders at a third of the work, a thousand cost half as much again.
+_RACE, _LAPS = 1e-4, 100
 
 
 @dataclass(frozen=True)

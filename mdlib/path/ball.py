@@ -23,6 +23,8 @@ from mdlib.attention.problem import AttentionProblem
 from mdlib.attention.shapes import MATRIX
 from mdlib.geometry.potentials import LpPotential
 
+_INSIDE = 1e-9  # less than this inside the sphere is on it; no difference from 1e-10 to 1e-5
+_LONG = 0.5  # up to here 8 nodes are exact to rounding, from here the difference of losses is
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
@@ -64,7 +66,7 @@ def _log_mean_slope(best: Tensor, short: Tensor, loss: str) -> Tensor:
     ell = loss_named(loss)
     on_the_way = best - short * torch.as_tensor((1 + _NODES) / 2).to(best)
     logs = ell.log_slope(on_the_way) + torch.as_tensor(_WEIGHTS / 2).log().to(best)
-    long = short > 0.5
+    long = short > _LONG
     rise = torch.where(long, ell.value(best - short) - ell.value(best), 1.0)
     far = rise.log() - torch.where(long, short, 1.0).log()
     return torch.where(long, far, logs.logsumexp(-1, keepdim=True))
@@ -126,7 +128,7 @@ class Ball:
         flat = size == 0
         pull = -G / torch.where(flat, 1.0, size)
         log_slope = math.log(self.radius) + log_scale + size.log() - value
-        active = (norm > 1 - 1e-9) & ~flat
+        active = (norm > 1 - _INSIDE) & ~flat
         push = torch.where(active, dot(pull, w).clamp_min(0), 0.0)
         log_slope = torch.where(flat, -torch.inf, log_slope)
         return Point(w, self.psi.mirror(w), value, pull, log_slope, active, push)

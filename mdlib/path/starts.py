@@ -11,7 +11,9 @@ from mdlib.attention import MATRIX
 from mdlib.geometry import LpPotential
 from mdlib.path.ball import Ball
 
-_LESSONS = 20  # mirror steps of the start that is taught the optimal tokens
+# Mirror steps of the start that is taught the optimal tokens; the race goes on from there, and on
+# the paper's problems 2 and 200 lead to the same end.
+_LESSONS = 20
 
 
 def checked_radii(name: str, radii: Sequence[float] | Tensor) -> Tensor:

@@ -36,7 +36,8 @@ def is_locally_optimal(problem: AttentionProblem, tokens: Tensor, v: Tensor, p: 
     tensor(False)
     """
     support = attention_svm(problem, tokens, p).support
-    scores = problem.scores(v)
-    chosen = problem.checked_tokens(tokens).expand(scores.shape[:-1])
-    best = scores.take_along_dim(chosen[..., None], -1)
+    scores, chosen = problem.scores(v), problem.checked_tokens(tokens)[..., None]
+    axes = max(scores.ndim, chosen.ndim)  # many selections of one problem, many v of one selection
+    scores, chosen = (x.reshape((1,) * (axes - x.ndim) + x.shape) for x in (scores, chosen))
+    best = scores.take_along_dim(chosen, -1)
     return (~support | (scores < best)).all(-1).all(-1)

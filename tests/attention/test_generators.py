@@ -1,11 +1,15 @@
-"""The paper's generator returns unit vectors and signs, one problem a seed."""
+"""The paper's generator, draw by draw, and problems whose selection is planted."""
+
+import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mdlib import AttentionProblem, attention_svm, classifier_svm
 from mdlib.attention.generators import gaussian_tokens
+from tests.support.problems import chosen
 
 sizes = st.integers(1, 6)
 
@@ -51,3 +55,58 @@ def test_sizes_below_one_are_refused(bad):
 def test_no_seeds_are_refused():
     with pytest.raises(ValueError, match="empty sequence; give at least one seed"):
         gaussian_tokens(2, 3, 4, seed=[])
+
+
+# ---- planted problems ---------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(
+    n=st.integers(1, 9),
+    T=st.integers(2, 6),
+    d=st.integers(1, 7),
+    p=st.floats(1.1, 8),
+    spare=st.integers(0, 4),
+    rival=st.sampled_from([0.0, 0.7, 1.5]),
+    draw=st.integers(0, 10**6),
+)
+def test_the_planted_selection_is_what_it_says(n, T, d, p, spare, rival, draw):
+    """Unit label margin, its support vectors, and some W that sets the planted tokens apart."""
+    spare = min(spare, n - 1)
+    problem, tokens = AttentionProblem.planted(n, T, d, p, seed=draw, spare=spare, rival=rival)
+    assert problem.X.shape == (n, T, d)
+    found = classifier_svm(chosen(problem, tokens), problem.y, p)
+    assert found.norm.item() == pytest.approx(1.0, rel=1e-6)
+    assert (found.margins[: n - spare] - 1).abs().max() < 1e-6
+    assert (found.margins[n - spare :] > 1.49).all()
+    if rival == 0:
+        scores = problem.scores(found.v)
+        others = scores.scatter(-1, tokens[:, None], -math.inf)
+        assert (scores.gather(-1, tokens[:, None]) > others + 0.2).all()
+        assert attention_svm(problem, tokens, 2).gap < 1e-6
+
+
+def test_planted_seeds_are_a_batch():
+    together, tokens = AttentionProblem.planted(4, 3, 5, 1.5, seed=[7, 8], spare=1, rival=0.5)
+    for i, seed in enumerate((7, 8)):
+        alone, alone_tokens = AttentionProblem.planted(4, 3, 5, 1.5, seed=seed, spare=1, rival=0.5)
+        assert torch.equal(together.X[i], alone.X)
+        assert torch.equal(together.z[i], alone.z)
+        assert torch.equal(tokens[i], alone_tokens)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 0}, "got n=0"),
+        ({"spare": 3}, r"spare must lie in 0\.\.2, at least one input less than n; got 3"),
+        ({"spare": -1}, "got -1"),
+        ({"rival": -0.5}, r"rival must be at least 0 .* got -0\.5"),
+        ({"rival": 0.5, "T": 1}, "needs T >= 2"),
+        ({"seed": []}, "empty sequence"),
+        ({"p": 1.0}, r"p must be a finite number above 1, got 1\.0"),
+    ],
+)
+def test_bad_planting_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AttentionProblem.planted(**({"n": 3, "T": 4, "d": 2, "p": 2.0, "seed": 1} | arguments))

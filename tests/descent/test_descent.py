@@ -20,16 +20,6 @@ from mdlib.attention.gradient import RiskGradient
 PS = [1.1, 1.5, 1.75, 2, 3, 10]
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
-@pytest.fixture
-def toy(seed):
-    return AttentionProblem.random(n=4, T=5, d=3, seed=seed + 1)
-
-
 def start(*batch, d=3):
     return torch.randn(*batch, d, d).double()
 
@@ -159,56 +149,6 @@ def test_the_smallest_step_is_not_lost_in_the_dual(toy):
     run = attention_descent(*toy, 1.1, 500, lr=1e-33, record=[1, 500])
     assert (run.W[0] == 0).all()
     assert run.W[1].abs().max() > 0
-
-
-# ---- the gradient, prepared once ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("loss", ["logistic", "exponential", "linear"])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("weights", [(), (4,), (5, 1), (5, 4)])
-@pytest.mark.parametrize("decoders", [(), (4,), (2, 1, 4)])
-def test_one_preparation_serves_many_weights(loss, masked, weights, decoders):
-    problem, v = AttentionProblem.random(n=3, T=5, d=3, seed=range(1, 5))
-    mask = torch.arange(5) < torch.randint(1, 6, (4, 3, 1)) if masked else None
-    problem = AttentionProblem(problem.X, problem.y, problem.z, mask)
-    v = torch.randn(*decoders, 3).double()
-    gradient = RiskGradient(problem, v, loss, weights)
-    assert gradient.batch == torch.broadcast_shapes((4,), weights, decoders)
-    for scale in (0.0, 1.0, 1e4):
-        W = scale * start(*weights)
-        G, log_scale = gradient(gradient.flat(W))
-        expected, expected_scale = problem.scaled_gradient(W, v, loss)
-        assert expected_scale.shape == gradient.batch
-        assert torch.equal(G.view(*gradient.batch, 3, 3), expected)
-        assert torch.equal(log_scale.view(gradient.batch), expected_scale)
-        if scale <= 1:
-            spread = W.expand(*gradient.batch, 3, 3).clone().requires_grad_()
-            (slope,) = torch.autograd.grad(problem.risk(spread, v, loss).sum(), spread)
-            torch.testing.assert_close((G * log_scale.exp()).view_as(slope), slope)
-
-
-@pytest.mark.parametrize("gap", [5.0, 50.0, 700.0, 800.0, 5000.0])
-def test_two_tokens_that_tie_in_logit_and_in_score_share_the_pull(gap):
-    """s = (1, 1, e^-gap)/2 and scores (0, 0, 1): the third pulls away from the mean of the two."""
-    X = torch.tensor([[[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 1.0]]]).double()
-    problem = AttentionProblem(X, y=[1], z=[[1.0, 0.0, 0.0]])
-    v = torch.tensor([0.0, 0.0, 1.0])
-    G, log_scale = problem.scaled_gradient(torch.diag(gap * v.flip(0)), v, "linear")
-    s = 1 / (2 + math.exp(-gap))
-    expected = 2 * s * s * torch.tensor([1.0, 0.0, -1.0]).double()
-    torch.testing.assert_close(G[:, 0] * (log_scale + gap).exp(), expected, rtol=1e-11, atol=1e-12)
-    assert (G[:, 1:] == 0).all()
-
-
-@pytest.mark.parametrize("size", [1e-200, 1e200])
-def test_the_direction_does_not_depend_on_the_size_of_the_scores(toy, size):
-    problem, v = toy
-    W = start()
-    G, log_scale = problem.scaled_gradient(W, v, "linear")
-    resized, resized_scale = problem.scaled_gradient(W, size * v, "linear")
-    torch.testing.assert_close(resized, G, rtol=1e-12, atol=1e-12)
-    assert (resized_scale - log_scale).item() == pytest.approx(math.log(size))
 
 
 # ---- records ------------------------------------------------------------------------------------

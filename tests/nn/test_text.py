@@ -11,11 +11,6 @@ SIZES = {"vocabulary": 50, "width": 12, "layers": 3, "heads": 3, "hidden": 20, "
 LENGTHS = torch.tensor([16, 9, 1, 12])
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
 def classifier(**options):
     """In float64, with layer norms that are not the identity."""
     model = TextClassifier(**(SIZES | {"dropout": 0.0} | options)).double()

@@ -23,11 +23,6 @@ SIZES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
 def transformer(**options):
     """In float64, with layer norms that are not the identity."""
     model = VisionTransformer(**(SIZES | {"dropout": 0.0} | options)).double()

@@ -21,11 +21,6 @@ every_potential = pytest.mark.parametrize("potential", POTENTIALS, ids=repr)
 every_normed = pytest.mark.parametrize("potential", NORMED, ids=repr)
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
 def parameter(*shape, dtype=torch.float64):
     """Entries in [0.5, 1.5): inside every potential's domain."""
     return nn.Parameter((0.5 + torch.rand(shape, dtype=torch.float64)).to(dtype))

@@ -23,16 +23,6 @@ LOSSES = ["logistic", "exponential", "linear"]
 SEARCHES = [FrankWolfe, ProjectedMirrorDescent]
 
 
-@pytest.fixture(autouse=True)
-def _draws(seed):
-    torch.manual_seed(seed)
-
-
-@pytest.fixture
-def toy(seed):
-    return AttentionProblem.random(n=3, T=4, d=3, seed=seed + 1)
-
-
 def norm(W, p):
     return LpPotential(p).norm(W, dim=MATRIX)
 
@@ -287,7 +277,7 @@ def test_axes_of_problems_and_decoders_broadcast(toy):
     )
     path = attention_path(many, decoders, 2, [1, 10])
     assert path.W.shape == (2, 3, 2, 3, 3)
-    assert path.attention.shape == (2, 3, 2, 3, 4)
+    assert path.attention.shape == (2, 3, 2, 4, 5)
     for i in range(3):
         alone = attention_path(problem, decoders[i, 0], 2, [1, 10])
         for j in range(2):
@@ -373,12 +363,12 @@ def test_without_a_choice_every_point_is_stationary(T):
 
 def test_padding_is_no_token(toy):
     problem, v = toy
-    padded = torch.cat([problem.X, torch.full((3, 2, 3), 7.0).double()], -2)
-    mask = torch.tensor([[True] * 4 + [False] * 2] * 3)
+    padded = torch.cat([problem.X, torch.full((4, 2, 3), 7.0).double()], -2)
+    mask = torch.tensor([[True] * 5 + [False] * 2] * 4)
     longer = AttentionProblem(padded, problem.y, problem.z, mask)
     ours, theirs = attention_path(longer, v, 2, [1, 30]), attention_path(problem, v, 2, [1, 30])
     torch.testing.assert_close(ours.W, theirs.W, rtol=1e-5, atol=1e-5)
-    assert (ours.attention[..., 4:] == 0).all()
+    assert (ours.attention[..., 5:] == 0).all()
 
 
 def test_float32_problems_are_solved_in_float64(toy):

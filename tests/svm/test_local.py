@@ -32,3 +32,19 @@ def test_a_selection_broadcasts_against_many_decoders():
     tokens = problem.optimal_tokens(v)
     decoders = torch.stack([v, -v, 2 * v])
     assert is_locally_optimal(problem, tokens, decoders, 2).tolist() == [True, False, True]
+
+
+def test_many_selections_and_many_decoders_are_one_batch():
+    problems, v = AttentionProblem.random(n=3, T=4, d=6, seed=[1, 2])
+    tokens = torch.randint(0, 4, (7, 2, 3))
+    tokens[3] = problems.optimal_tokens(v)
+    found = is_locally_optimal(problems, tokens, v, p=2)
+    assert found.shape == (7, 2)
+    assert found.any()
+    assert not found.all()
+    for i in range(7):
+        assert torch.equal(is_locally_optimal(problems, tokens[i], v, p=2), found[i])
+    decoders = torch.stack([v, -v])
+    turned = is_locally_optimal(problems, tokens[0], decoders, p=2)
+    assert torch.equal(turned[0], found[0])
+    assert torch.equal(turned[1], is_locally_optimal(problems, tokens[0], -v, p=2))

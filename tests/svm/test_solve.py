@@ -17,6 +17,7 @@ from mdlib import (
     NotSolvedError,
     attention_svm,
     classifier_svm,
+    label_margin,
 )
 from mdlib.svm import solve
 from mdlib.svm.duality import blank, certify
@@ -551,3 +552,17 @@ def test_inputs_of_one_token_are_refused():
 def test_bad_samples(features, labels, message):
     with pytest.raises(ValueError, match=message):
         classifier_svm(features, labels, 2)
+
+
+def test_label_margins_of_a_batch(seed):
+    torch.manual_seed(seed)
+    x, y = torch.randn(20, 5, 3).double(), torch.randn(20, 5).sign()
+    for p in (1.5, 2, 4):
+        margins = label_margin(x, y, p)
+        for i in range(20):
+            try:
+                expected = 1 / classifier_svm(x[i], y[i], p).norm.item()
+            except ValueError:  # InfeasibleError: no v separates them
+                expected = 0.0
+            assert margins[i].item() == pytest.approx(expected, rel=1e-5, abs=1e-7)
+        assert 0 < (margins > 0).sum() < 20

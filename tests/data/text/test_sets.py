@@ -1,8 +1,5 @@
 """Labelled texts: rows stay together with their labels, parts know what they share."""
 
-import gzip
-import hashlib
-import json
 import os
 
 import pytest
@@ -10,46 +7,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mdlib.data.text.sets as module
 from mdlib.data.text.near import near_groups
 from mdlib.data.text.sets import TextData, load_imdb, load_sst2
-from mdlib.data.text.sets import sets as module
+from tests.support.texts import phrases, reviews, store
 
 needs_data = pytest.mark.skipif(
     "MDLIB_DATA" not in os.environ, reason="MDLIB_DATA names no folder with the real data"
 )
 
 
-def reviews(*rows):
-    return "".join(
-        json.dumps({"text": t, "label": y, "rating": 5, "id": 0}, ensure_ascii=False) + "\n"
-        for t, y in rows
-    ).encode()
-
-
-def phrases(*rows):
-    return "".join(f"{t}\t{y}\n" for t, y in [("sentence", "label"), *rows]).encode()
-
-
 CONTENTS = {
-    "imdb/train.jsonl.gz": reviews(("bad\u2028\x85", 0), ("fine", 1), ("dull", 0), ("fine", 1)),
-    "imdb/test.jsonl.gz": reviews(("awful", 0), ("fine", 1)),
-    "sst2/train.tsv.gz": phrases(('" so', 1), ("so bad", 0), ("dull", 0)),
-    "sst2/dev.tsv.gz": phrases(("dull", 0)),
-    "sst2/test.tsv.gz": phrases(("so bad", 0), ("bad\u2028", 0)),
+    "imdb/train.jsonl.gz": reviews([("bad\u2028\x85", 0), ("fine", 1), ("dull", 0), ("fine", 1)]),
+    "imdb/test.jsonl.gz": reviews([("awful", 0), ("fine", 1)]),
+    "sst2/train.tsv.gz": phrases([('" so', 1), ("so bad", 0), ("dull", 0)]),
+    "sst2/dev.tsv.gz": phrases([("dull", 0)]),
+    "sst2/test.tsv.gz": phrases([("so bad", 0), ("bad\u2028", 0)]),
 }
 
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
-    """A folder in MDLIB_DATA that holds small data sets under the names of the large."""
-    for name, content in CONTENTS.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(gzip.compress(content))
-    monkeypatch.setenv("MDLIB_DATA", str(tmp_path))
-    for files in (module._IMDB, module._SST2):
-        for name in files:
-            monkeypatch.setitem(files, name, hashlib.sha256(CONTENTS[name]).hexdigest())
+    """Fewer texts still, with what is awkward in them."""
+    store(CONTENTS, tmp_path, monkeypatch)
 
 
 def test_reviews_are_loaded_with_what_the_parts_share(stored):
@@ -116,7 +96,7 @@ def sharing(run):
 def test_near_are_reviews_that_share_ten_words_and_phrases_that_share_five(
     load, written, run, monkeypatch
 ):
-    content = written(*((text, i % 2) for i, text in enumerate(sharing(run))))
+    content = written((text, i % 2) for i, text in enumerate(sharing(run)))
     monkeypatch.setattr(module, "read_files", lambda files, build: dict.fromkeys(files, content))
     data = load()[0]
     apart = 0

@@ -1,13 +1,11 @@
-"""Small data sets under the names of the large, which a model learns in a few steps."""
+"""Small data sets of texts in the files and under the names of the large."""
 
 import gzip
 import hashlib
 import json
 import random
 
-import pytest
-
-from mdlib.data.text.sets import sets as module
+import mdlib.data.text.sets as module
 
 
 def texts(count, least, most, seed):
@@ -26,32 +24,22 @@ def texts(count, least, most, seed):
 
 
 def reviews(rows):
-    lines = (json.dumps({"text": text, "label": label}) for text, label in rows)
+    """A file of IMDb."""
+    lines = (json.dumps({"text": a, "label": b}, ensure_ascii=False) for a, b in rows)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
 def phrases(rows):
+    """A file of SST-2."""
     return "".join(f"{a}\t{b}\n" for a, b in [("sentence", "label"), *rows]).encode()
 
 
-@pytest.fixture
-def stored(tmp_path, monkeypatch):
-    """Let MDLIB_DATA hold the small data sets; return the folder, whose cache/ is the user's."""
-    train, test = texts(100, 5, 40, seed=0), texts(30, 5, 40, seed=1)
-    dev, sentences = texts(20, 4, 9, seed=3), texts(22, 4, 9, seed=4)
-    contents = {
-        "imdb/train.jsonl.gz": reviews([*train, test[0], test[1]]),
-        "imdb/test.jsonl.gz": reviews(test),
-        "sst2/train.tsv.gz": phrases([*texts(120, 1, 9, seed=2), dev[0], sentences[0]]),
-        "sst2/dev.tsv.gz": phrases(dev),
-        "sst2/test.tsv.gz": phrases(sentences),
-    }
+def store(contents, folder, monkeypatch):
+    """Let MDLIB_DATA be a folder that holds these contents by name, with hashes to match."""
     for files in (module._IMDB, module._SST2):
         for name in files:
-            path = tmp_path / "data" / name
+            path = folder / name
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_bytes(gzip.compress(contents[name]))
             monkeypatch.setitem(files, name, hashlib.sha256(contents[name]).hexdigest())
-    monkeypatch.setenv("MDLIB_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("mdlib.data.text.encoded.cache_folder", lambda: tmp_path / "cache")
-    return tmp_path
+    monkeypatch.setenv("MDLIB_DATA", str(folder))
