@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.rows import Array, Index, Rows, callable_from_python, compiled, margins, pull
+from mdlib.svm.compiled import Array, callable_from_python, compiled, norm
+from mdlib.svm.rows import Rows, margins, pull
 
 _SLACK = 1e-7  # a margin this close to its bound is tight
 _ROUNDING = 1e-12  # more than a margin of a well-scaled problem can be off by in float64
@@ -38,21 +39,6 @@ def blank(B: int, m: int) -> Certificate:
     """Return a certificate to fill in."""
     each = (np.empty(B) for _ in range(5))
     return Certificate(*each, np.empty((B, m)), np.empty((B, m), np.bool_))
-
-
-@compiled
-def norm(x: Array, p: float) -> float:
-    """The l_p norm, with the largest entry taken out first."""
-    largest = 0.0
-    for j in range(len(x)):
-        largest = max(largest, abs(x[j]))
-    if largest == 0.0 or p == np.inf:
-        return largest
-    total = 0.0
-    for j in range(len(x)):
-        if x[j] != 0.0:
-            total += math.exp(p * math.log(abs(x[j]) / largest))
-    return largest * total ** (1 / p)
 
 
 @compiled

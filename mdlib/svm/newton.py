@@ -21,13 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.rows import Array, Rows, among_rows, among_weights, compiled, margins, pull
-
-
-ROWS, WEIGHTS, FREE = range(3)  # which matrix: on the rows, on the weights, or none at all
-
-_CLOSE = 1e-3  # the residual of conjugate gradients; the equations missed by it are met next time
-_TURNS = 300  # of conjugate gradients at most
+from mdlib.svm.compiled import Array, compiled, copy, dot, over, times
+from mdlib.svm.inverse import CLOSE, FREE, ROUGH, ROWS, WEIGHTS, blocks, cholesky, invert
+from mdlib.svm.rows import Rows, among_rows, among_weights, margins, pull
 
 
 class System(NamedTuple):
@@ -44,153 +40,6 @@ class System(NamedTuple):
     iu: Array
     iv: Array
     corner: Array  # (2, 2)
-
-
-@compiled
-def dot(a: Array, b: Array) -> float:
-    """The inner product."""
-    total = 0.0
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return total
-
-
-@compiled
-def times(a: Array, b: Array) -> Array:
-    """The entrywise product."""
-    out = np.empty(len(a))
-    for i in range(len(a)):
-        out[i] = a[i] * b[i]
-    return out
-
-
-@compiled
-def over(a: Array) -> Array:
-    """The entrywise reciprocal."""
-    out = np.empty(len(a))
-    for i in range(len(a)):
-        out[i] = 1 / a[i]
-    return out
-
-
-@compiled
-def copy(a: Array) -> Array:
-    """A copy."""
-    out = np.empty(len(a))
-    for i in range(len(a)):
-        out[i] = a[i]
-    return out
-
-
-@compiled
-def cholesky(M: Array) -> Array:
-    """L with L L' = M; a little is added to the diagonal of a matrix that is singular by rounding.
-
-    Empty if that does not help.
-    """
-    diagonal = np.empty(len(M))
-    for i in range(len(M)):
-        diagonal[i] = M[i, i]
-    extra = 4e-16
-    while extra < 1:
-        for i in range(len(M)):
-            M[i, i] = diagonal[i] * (1 + extra)
-        try:
-            return np.linalg.cholesky(M)
-        except Exception:  # noqa: BLE001 - the only kind that numba knows
-            extra *= 100
-    return np.linalg.cholesky(np.zeros((0, 0)))
-
-
-@compiled
-def substitute(L: Array, x: Array) -> None:
-    """X becomes (L L')^-1 x. The columns of L lie together."""
-    size = len(x)
-    for j in range(size):
-        x[j] /= L[j, j]
-        for i in range(j + 1, size):
-            x[i] -= x[j] * L[i, j]
-    for j in range(size - 1, -1, -1):
-        total = x[j]
-        for i in range(j + 1, size):
-            total -= L[i, j] * x[i]
-        x[j] = total / L[j, j]
-
-
-@compiled
-def blocks(A: Rows, H: Array, theta: Array) -> Array:
-    """The Cholesky factors of the blocks of the rows of each input, below each other, (m, most)."""
-    most = 0
-    for i in range(len(A.z)):
-        most = max(most, A.first[i + 1] - A.first[i])
-    d, k = A.x.shape[1], A.z.shape[1]
-    L, between = np.zeros((len(theta), most)), np.empty(d)
-    for i in range(len(A.z)):
-        start, stop = A.first[i], A.first[i + 1]
-        for a in range(d):
-            between[a] = 0.0
-            for c in range(k):
-                between[a] += A.z[i, c] ** 2 / H[a * k + c]
-        for r in range(start, stop):
-            for o in range(start, r + 1):
-                total = 1 / theta[r] if o == r else 0.0
-                for a in range(d):
-                    total += A.x[r, a] * between[a] * A.x[o, a]
-                for e in range(o - start):
-                    total -= L[r, e] * L[o, e]
-                if o < r:
-                    L[r, o - start] = total / L[o, o - start]
-                else:
-                    L[r, o - start] = np.sqrt(max(total, 1e-15 / theta[r]))
-    return L
-
-
-@compiled
-def substitute_blocks(A: Rows, L: Array, x: Array) -> None:
-    """X becomes the solution with the blocks alone."""
-    for i in range(len(A.z)):
-        start, stop = A.first[i], A.first[i + 1]
-        for r in range(start, stop):
-            for o in range(start, r):
-                x[r] -= L[r, o - start] * x[o]
-            x[r] /= L[r, r - start]
-        for r in range(stop - 1, start - 1, -1):
-            for o in range(r + 1, stop):
-                x[r] -= L[o, r - start] * x[o]
-            x[r] /= L[r, r - start]
-
-
-@compiled
-def invert(A: Rows, side: int, L: Array, H: Array, theta: Array, x: Array) -> None:
-    """X becomes M^-1 x."""
-    if side != FREE:
-        substitute(L, x)
-        return
-    residual = copy(x)
-    inner = copy(x)
-    substitute_blocks(A, L, inner)
-    direction, image, w = copy(inner), np.empty(len(x)), np.empty(len(H))
-    for r in range(len(x)):
-        x[r] = 0.0
-    size = first = dot(residual, inner)
-    turns = 0
-    while size > _CLOSE**2 * first and turns < _TURNS:
-        pull(A, direction, w)
-        for j in range(len(w)):
-            w[j] /= H[j]
-        margins(A, w, image)
-        for r in range(len(x)):
-            image[r] += direction[r] / theta[r]
-        length = size / dot(direction, image)
-        for r in range(len(x)):
-            x[r] += length * direction[r]
-            residual[r] -= length * image[r]
-            inner[r] = residual[r]
-        substitute_blocks(A, L, inner)
-        before, size = size, dot(residual, inner)
-        for r in range(len(x)):
-            direction[r] = inner[r] + size / before * direction[r]
-        turns += 1
 
 
 @compiled
@@ -227,11 +76,11 @@ def factorise(
         corner[0, 0] = slope
         corner[1, 1] = dot(weighted, A.bound)
     L = blocks(A, H, theta) if side == FREE else cholesky(M)
-    iu, iv = copy(u), copy(v)
+    iu, iv = copy(u, np.empty(len(u))), copy(v, np.empty(len(v)))
     if len(L):
         if dot(u, u) > 0:  # not where p = 2
-            invert(A, side, L, H, theta, iu)
-        invert(A, side, L, H, theta, iv)
+            invert(A, side, L, H, theta, ROUGH, iu)
+        invert(A, side, L, H, theta, ROUGH, iv)
     sign = -1.0 if side == WEIGHTS else 1.0
     corner[0, 0] += sign * dot(u, iu)
     corner[1, 1] += sign * dot(v, iv)
@@ -248,13 +97,13 @@ def _once(
         margins(A, times(r_w, over(S.H)), dm)
         for i in range(len(dm)):
             dm[i] = r_m[i] - dm[i]
-        invert(A, S.side, S.L, S.H, S.theta, dm)
+        invert(A, S.side, S.L, S.H, S.theta, CLOSE, dm)
         k1, k2 = r_nu + dot(S.g, r_w) + dot(S.u, dm), r_t - dot(S.v, dm)
     else:
         pull(A, times(S.theta, r_m), dw)
         for j in range(len(dw)):
             dw[j] += r_w[j]
-        invert(A, S.side, S.L, S.H, S.theta, dw)
+        invert(A, S.side, S.L, S.H, S.theta, CLOSE, dw)
         k1, k2 = r_nu + dot(S.u, dw), r_t - dot(A.bound, times(S.theta, r_m)) + dot(S.v, dw)
     K = S.corner
     det = K[0, 0] * K[1, 1] - K[0, 1] * K[1, 0]

@@ -7,24 +7,11 @@ input o(r) that owns it, so that its margin is :math:`x_r^\top W z_{o(r)}`. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Index = np.ndarray[Any, np.dtype[np.int64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """Take part in the one compiled function that calls this one.
-
-    A call between compiled functions makes numba optimise the callee, and all below it, once more.
-    """
-    return njit(inline="always")(function)
+from mdlib.svm.compiled import Array, Index, callable_from_python, norm
 
 
 class Rows(NamedTuple):
@@ -35,37 +22,6 @@ class Rows(NamedTuple):
     bound: Array  # (m,), from 0 to 1
     first: Index  # (n + 1,)
     owner: Index  # (m,)
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function for others that are compiled: Python cannot call it."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def callable_from_python(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls."""
-    return _compiled(function, no_cfunc_wrapper=True)
-
-
-def _compiled(function: Callable[..., Any], **options: bool) -> Any:
-    """Compile, sums in any order, and keep what was compiled until a file of this package changes.
-
-    numba itself looks at the file of the function alone, not at those of the functions it calls.
-    """
-    options |= {"nogil": True}
-    fast = {"contract", "reassoc"}
-    try:
-        dispatcher = njit(cache=True, fastmath=fast, error_model="numpy", **options)(function)
-    except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(fastmath=fast, error_model="numpy", **options)(function)
-    dispatcher._cache._cache_file._source_stamp = _STAMP
-    return dispatcher
-
-
-_STAMP = [
-    (file.name, file.stat().st_mtime_ns, file.stat().st_size)
-    for file in sorted(Path(__file__).parent.glob("*.py"))
-]
 
 
 @callable_from_python
@@ -150,3 +106,37 @@ def among_weights(A: Rows, theta: Array, out: Array) -> None:
             for c in range(k):
                 for e in range(k):
                     out[a * k + c, b * k + e] = product[a * d + b, c * k + e]
+
+
+@callable_from_python
+def rows_of(x: Array, z: Array, bound: Array) -> tuple[Rows, Index]:
+    """Leave out rows that ask for nothing, and scale: the largest entry and bound become 1.
+
+    Also returns which rows are kept.
+    """
+    n, R, d = x.shape
+    kept, first = np.empty(n * R, np.int64), np.zeros(n + 1, np.int64)
+    m = 0
+    for i in range(n):
+        for r in range(R):
+            if bound[i * R + r] >= 0 and norm(x[i, r], np.inf) > 0 and norm(z[i], np.inf) > 0:
+                kept[m] = i * R + r
+                m += 1
+        first[i + 1] = m
+    rows, required, owner = np.empty((m, d)), np.empty(m), np.empty(m, np.int64)
+    scale = most = 0.0
+    for r in range(m):
+        owner[r] = kept[r] // R
+        scale = max(scale, norm(x[owner[r], kept[r] % R], np.inf))
+        most = max(most, bound[kept[r]])
+    for r in range(m):
+        required[r] = bound[kept[r]] / most
+        for a in range(d):
+            rows[r, a] = x[owner[r], kept[r] % R, a] / scale
+    queries, largest = np.empty(z.shape), 0.0
+    for i in range(n):
+        largest = max(largest, norm(z[i], np.inf))
+    for i in range(n):
+        for c in range(z.shape[1]):
+            queries[i, c] = z[i, c] / largest
+    return Rows(rows, queries, required, first, owner), kept[:m]

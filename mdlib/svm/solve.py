@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.geometry.potentials import LpPotential
+from mdlib.svm.compiled import Array, Index
 from mdlib.svm.duality import Certificate, blank, certify
 from mdlib.svm.interior import INFEASIBLE, interior_points
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
-from mdlib.svm.rows import Array, Index
 from mdlib.svm.sensitivity import Implicit
 from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.textbook import textbook
