@@ -35,11 +35,13 @@ def _compiled(function: Callable[..., Any], **options: bool) -> Any:
 
     numba itself looks at the file of the function alone, not at those of the functions it calls.
     """
-    arithmetic: dict[str, Any] = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
+    how: dict[str, Any] = {
+        "nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy", **options
+    }  # fmt: skip
     try:
-        dispatcher = njit(cache=True, nogil=True, **arithmetic, **options)(function)
+        dispatcher: Any = njit(cache=True, **how)(function)
     except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(nogil=True, **arithmetic, **options)(function)
+        return njit(**how)(function)
     dispatcher._cache._cache_file._source_stamp = _STAMP
     return dispatcher
 
@@ -98,4 +100,5 @@ def norm(x: Array, p: float) -> float:
     for j in range(len(x)):
         if x[j] != 0.0:
             total += math.exp(p * math.log(abs(x[j]) / largest))
-    return largest * total ** (1 / p)
+    root: float = total ** (1 / p)
+    return largest * root

@@ -117,7 +117,7 @@ def to_unit_norm(p: float, c: Array, d: Array, length: float, w: Array, slack: A
     u = np.empty(len(w))
     for j in range(len(w)):
         u[j] = (c[BELOW, j] + c[ABOVE, j]) / 2
-    shrink = 1 / norm(u, p)
+    shrink: float = 1 / norm(u, p)
     for j in range(len(w)):
         c[BELOW, j] *= shrink
         c[ABOVE, j] *= shrink

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, callable_from_python, compiled, norm
+from mdlib.svm.compiled import Array, Flags, callable_from_python, compiled, norm
 from mdlib.svm.rows import Rows, margins, pull
 
 _SLACK = 1e-7  # a margin this close to its bound is tight
@@ -32,13 +32,15 @@ class Certificate(NamedTuple):
     stationarity: Array
     bound: Array  # what no weights with all margins go below
     margins: Array  # (B, m)
-    support: np.ndarray  # bool
+    support: Flags
 
 
 def blank(B: int, m: int) -> Certificate:
     """Return a certificate to fill in."""
-    each = (np.empty(B) for _ in range(5))
-    return Certificate(*each, np.empty((B, m)), np.empty((B, m), np.bool_))
+    norm, gap, violation, stationarity, bound = np.empty((5, B))
+    return Certificate(
+        norm, gap, violation, stationarity, bound, np.empty((B, m)), np.empty((B, m), np.bool_)
+    )
 
 
 @compiled
@@ -60,13 +62,14 @@ def distance_from_mirror(w: Array, dual: Array, p: float) -> float:
     """
     q = p / (p - 1)
     if p > 2:
-        return distance_from_mirror(dual, w, q)
+        w, dual, p, q = dual, w, q, p
     image, apart = np.empty(len(w)), np.empty(len(w))
     for j in range(len(w)):
         image[j] = math.copysign(abs(dual[j]) ** (q - 1), dual[j])
         apart[j] = image[j] - w[j]
     size = norm(image, p)
-    return norm(apart, p) / size if size > 0 else np.inf
+    distance: float = norm(apart, p) / size if size > 0 else np.inf
+    return distance
 
 
 @callable_from_python

@@ -34,8 +34,9 @@ SOLVED, INFEASIBLE, STALLED = range(3)
 _STEPS = 200  # twice what the hardest problem seen has needed
 _FAST = 1e-4  # a gap from where on it falls fast, unless rounding holds it up
 _PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or below the tolerance
-_DIRECT = 4000  # rows or weights up to which the matrix is factorised: it holds their square
-_OTHER_SIDE = 2000  # rows or weights up to which a problem that stalls is tried on the other side
+# Rows or weights up to which a matrix of that size is factorised: at once, because conjugate
+# gradients stall (1 GiB, some seconds a step), because the smaller side stalls.
+_DIRECT, _PATIENTLY, _OTHER_SIDE = 4000, 12_000, 2000
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
 _SUSPECT = 1e-6  # of the longest row: from where on A' lambda is looked at so closely
 
@@ -54,22 +55,31 @@ def interior_points(
     """
     (B, m), size = bound.shape, x.shape[-1] * z.shape[-1]
     w, multipliers = np.empty((B, size)), np.zeros((B, m))
-    ended, steps = np.empty(B, np.int64), np.empty(B, np.int64)
+    ended, steps = np.full(B, STALLED), np.zeros(B, np.int64)
     for b in range(B):
         A, kept = rows_of(x[b], z[b], bound[b])
-        small, other = (ROWS, WEIGHTS) if len(kept) <= size else (WEIGHTS, ROWS)
-        side = small if min(len(kept), size) <= _DIRECT else FREE
-        found = np.zeros(len(kept))
-        goal = tol / 2 if side == FREE else goal  # the last steps take the most turns
-        ended[b], steps[b], gap = interior_point(A, p, tol, goal, side, w[b], found)
-        if ended[b] == STALLED and max(len(kept), size) <= _OTHER_SIDE:
-            other_w, found_there = np.empty(size), np.zeros(len(kept))
-            end, taken, reached = interior_point(A, p, tol, goal, other, other_w, found_there)
+        best = np.inf
+        for side in _sides(len(kept), size):
+            new_w, found = np.empty(size), np.empty(len(kept))
+            # Without a factorisation the last steps take by far the most turns.
+            far = tol / 2 if side == FREE else goal
+            end, taken, gap = interior_point(A, p, tol, far, side, new_w, found)
             steps[b] += taken
-            if end == INFEASIBLE or reached < gap:
-                ended[b], w[b], found = end, other_w, found_there
-        multipliers[b, kept] = found
+            if best == np.inf or gap < best or end == INFEASIBLE:
+                best, ended[b], w[b], multipliers[b, kept] = gap, end, new_w, found
+            if end != STALLED:
+                break
     return w, multipliers, ended, steps
+
+
+def _sides(rows: int, weights: int) -> list[int]:
+    """What to eliminate, in the order to try: small problems are solved at the first."""
+    (small, least), (other, most) = sorted(
+        ((ROWS, rows), (WEIGHTS, weights)), key=lambda side: side[1]
+    )
+    sides = [FREE] if least > _DIRECT else []
+    sides += [small] if least <= _PATIENTLY else []
+    return [*sides, other] if most <= _OTHER_SIDE else sides
 
 
 @callable_from_python

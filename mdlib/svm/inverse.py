@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mdlib.svm.compiled import Array, compiled, copy, dot
@@ -27,10 +29,11 @@ def cholesky(M: Array) -> Array:
         for i in range(len(M)):
             M[i, i] = diagonal[i] * (1 + extra)
         try:
-            return np.linalg.cholesky(M)
-        except Exception:  # noqa: BLE001 - the only kind that numba knows
+            factor: Any = np.linalg.cholesky(M)
+            return factor
+        except Exception:  # numba knows no other kind
             extra *= 100
-    return np.linalg.cholesky(np.zeros((0, 0)))
+    return np.zeros((0, 0)).T
 
 
 @compiled

@@ -125,8 +125,15 @@ def _once(
 
 @compiled
 def solve(
-    A: Rows, S: System, r_w: Array, r_m: Array, r_nu: float, r_t: float, closely: bool,
-    dw: Array, dm: Array,
+    A: Rows,
+    S: System,
+    r_w: Array,
+    r_m: Array,
+    r_nu: float,
+    r_t: float,
+    closely: bool,
+    dw: Array,
+    dm: Array,
 ) -> tuple[float, float]:
     """Solve the system; if ``closely``, correct the solution once: M may be nearly singular."""
     more_w, more_m = dw, dm

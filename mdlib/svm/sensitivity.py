@@ -39,22 +39,20 @@ class Implicit(torch.autograd.Function):
         return w.clone(), multipliers.clone()
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: Any, grad_w: Tensor, grad_multipliers: Tensor
     ) -> tuple[Tensor, Tensor, None, None, None, None]:
         """Return the gradients in x and z."""
         x, z, bound, w, multipliers = ctx.saved_tensors
-        grads = [
-            _one(*parts, ctx.p)
-            for parts in zip(x, z, bound, w, multipliers, grad_w, grad_multipliers, strict=True)
-        ]
+        each = zip(x, z, bound, w, multipliers, grad_w, grad_multipliers, strict=True)
+        grads = [_one(ctx.p, *parts) for parts in each]
         grad_x, grad_z = (torch.stack(part) for part in zip(*grads, strict=True))
         return grad_x, grad_z, None, None, None, None
 
 
 def _one(
-    x: Tensor, z: Tensor, bound: Tensor, w: Tensor, multipliers: Tensor, grad_w: Tensor,
-    grad_m: Tensor, p: float,
+    p: float, x: Tensor, z: Tensor, bound: Tensor, w: Tensor, multipliers: Tensor, grad_w: Tensor,
+    grad_m: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The gradients of one problem: H a + A'c = grad_w and -A a = grad_m, then lambda a' - c w'."""
     (n, R, d), k = x.shape, z.shape[1]

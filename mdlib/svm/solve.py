@@ -21,6 +21,7 @@ from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.textbook import textbook
 
 _GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_THIN = 1e-6  # a margin from where on float64 rounds away digits that the tolerance asks for
 
 
 class _Found(NamedTuple):
@@ -59,9 +60,9 @@ def attention_svm(
     p : float
         Exponent of the norm, from 1.05 to 20.
     solver : {"dual", "cvxpy"}
-        "dual" works with one multiplier for each token and is fast: an interior point method on a
-        whole batch at once and, from some thousands of constraints on, L-BFGS on the dual, which
-        for p above 3 comes less close. "cvxpy" is the textbook model, for comparison.
+        "dual" is an interior point method with a multiplier for each token: certified, compiled
+        on its first call (some seconds, once), at most 200 steps on either side of the problem.
+        "cvxpy" is the textbook model, for comparison.
     required : Tensor (..., n), optional
         The margin that each input needs instead of 1, between 0 and 1. False (or 0) for inputs
         whose margins only have to be nonnegative: the relaxed problem of the joint case, where only
@@ -72,6 +73,8 @@ def attention_svm(
     Returns
     -------
     Solution
+        Weights, norm, margins and multipliers are differentiable in X and z where one of them
+        requires a gradient.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     Parameters
     ----------
     features : array (..., n, d)
-        One row for each input; leading axes are a batch.
+        One row for each input; leading axes are a batch. A scipy.sparse matrix is taken too.
     labels : array (..., n)
         -1 or +1.
     p : float
@@ -123,6 +126,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     Returns
     -------
     Solution
+        Weights, norm, margins and multipliers are differentiable in the features where these
+        require a gradient.
 
     Raises
     ------
@@ -131,7 +136,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     NotSolvedError
         If ``tol`` was not reached. It carries what was.
     ValueError
-        For an input of zeros, a label other than -1 or +1, or a bad shape or p.
+        For an input of zeros, a label other than -1 or +1, words, or a bad shape or p.
 
     Examples
     --------
@@ -172,7 +177,7 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
             f"reached a relative gap of {reached:.1e}, short of {tol:.0e}",
             _solution(asked, p, found, C),
         )
-    margins = torch.from_numpy(np.where(hopeless, 0.0, 1 / C.norm))
+    margins = torch.from_numpy(1 / np.where(hopeless, np.inf, C.norm))
     return margins.to(features.device).reshape(asked.batch)
 
 
@@ -224,9 +229,7 @@ def _solution(asked: MarginProblem, p: float, found: _Found, C: Certificate) -> 
     )
 
 
-def _answer(
-    asked: MarginProblem, p: float, tol: float, solve: Callable[..., _Found]
-) -> Solution:
+def _answer(asked: MarginProblem, p: float, tol: float, solve: Callable[..., _Found]) -> Solution:
     """Solve and certify a batch; raise for the first problem that fails."""
     p = LpPotential(p).p
     arrays = _arrays(asked)
@@ -237,14 +240,7 @@ def _answer(
     solution = _solution(asked, p, found, C)
     error = np.maximum(np.abs(C.gap), C.violation)
     for i in (~(error <= tol)).nonzero()[0].tolist():
-        if np.isinf(C.gap[i]):
-            reached = "found neither weights with all margins nor a proof that there are none"
-        else:
-            reached = (
-                f"reached a relative gap of {C.gap[i]:.1e} and a violation of "
-                f"{C.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
-            )
-        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", solution)
+        raise NotSolvedError(_shortfall(asked, p, i, solution, C, tol), solution)
     if torch.is_grad_enabled() and (asked.x.requires_grad or asked.z.requires_grad):
         return _differentiable(asked, p, solution)
     return solution
@@ -254,8 +250,12 @@ def _differentiable(asked: MarginProblem, p: float, solution: Solution) -> Solut
     """Let gradients pass from weights, norm, margins and multipliers to the rows."""
     B, m = asked.bound.shape
     w, multipliers = Implicit.apply(  # type: ignore[no-untyped-call]
-        asked.x, asked.z, asked.bound, solution.weights.reshape(B, -1),
-        solution.multipliers.reshape(B, m), p,
+        asked.x,
+        asked.z,
+        asked.bound,
+        solution.weights.reshape(B, -1),
+        solution.multipliers.reshape(B, m),
+        p,
     )
     W = w.reshape(B, asked.x.shape[-1], asked.z.shape[-1])
     margins = (asked.x @ (asked.z @ W.mT)[..., None]).reshape(B, m)
@@ -266,6 +266,24 @@ def _differentiable(asked: MarginProblem, p: float, solution: Solution) -> Solut
         norm=LpPotential(p).norm(w, dim=-1).reshape(solution.norm.shape),
         margins=margins.reshape(solution.margins.shape),
         multipliers=multipliers.reshape(solution.multipliers.shape),
+    )
+
+
+def _shortfall(
+    asked: MarginProblem, p: float, i: int, solution: Solution, C: Certificate, tol: float
+) -> str:
+    """Say how far it came, and what held it up."""
+    steps = int(solution.steps.reshape(-1)[i])
+    start = f"problem {i} of {len(C.gap)}: after {steps} steps"
+    if np.isinf(C.gap[i]):
+        return f"{start} found neither weights with all margins nor a proof that there are none"
+    x, z = asked.x[i].detach(), asked.z[i].detach()
+    longest = LpPotential(p).dual_norm(x, dim=-1) * LpPotential(p).dual_norm(z, dim=-1)[:, None]
+    thin = 1 / (C.norm[i] * longest.max().item())
+    reason = f", the margin being {thin:.0e} of the longest row's" if thin < _THIN else ""
+    return (
+        f"{start} reached a relative gap of {C.gap[i]:.1e} and a violation of "
+        f"{C.violation[i]:.1e}, short of {tol:.0e}{reason}; raise tol to accept it"
     )
 
 

@@ -20,7 +20,6 @@ from mdlib import (
     label_margin,
 )
 from mdlib.svm import solve
-from mdlib.svm.duality import blank, certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
 SEEDS = range(1, 41)
@@ -297,13 +296,6 @@ def test_a_token_equal_to_the_chosen_one_is_fine_where_no_margin_is_needed():
         attention_svm(twin, tokens, 2)
 
 
-def test_a_negative_margin_that_may_not_be_is_a_violation():
-    x, one = np.array([[[[2.0], [-1.0]]]]), np.ones((1, 1, 1))
-    C = blank(1, 2)
-    certify(x, one, np.array([[1.0, 0.0]]), 2.0, np.ones((1, 1)), np.ones((1, 2)), C)
-    assert C.violation.item() == pytest.approx(0.5)
-
-
 def test_a_violation_beyond_the_tolerance_is_not_a_solution(monkeypatch):
     problem, v = AttentionProblem.random(3, 4, 6, seed=2)
     tokens = problem.optimal_tokens(v)
@@ -458,7 +450,7 @@ def test_thin_margins(n, T, d, seed, p, which):
 def test_a_missed_tolerance_is_told_with_what_was_reached():
     problem, v = AttentionProblem.random(6, 8, 10, seed=1)
     with pytest.raises(
-        NotSolvedError, match=r"problem 0 of 1: reached a relative gap of"
+        NotSolvedError, match=r"problem 0 of 1: after \d+ steps reached a relative gap of"
     ) as caught:
         attention_svm(problem, problem.optimal_tokens(v), 1.5, tol=1e-17)
     assert caught.value.solution.gap.abs() < 1e-9
@@ -487,14 +479,6 @@ def test_bad_arguments(change, message):
     arguments = {"tokens": problem.optimal_tokens(v), "p": 2.0} | change
     with pytest.raises(ValueError, match=message):
         attention_svm(problem, **arguments)
-
-
-def test_no_graph_is_recorded():
-    problem, v = AttentionProblem.random(3, 4, 6, seed=1)
-    tracked = AttentionProblem(problem.X.requires_grad_(), problem.y, problem.z)
-    for solver in ("dual", "cvxpy"):
-        W = attention_svm(tracked, problem.optimal_tokens(v), 2, solver=solver).W
-        assert not W.requires_grad
 
 
 def test_an_empty_batch_is_refused():
