@@ -19,8 +19,10 @@ whatever p, and up to 100 where the margin is 1e-9 of the longest row.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
 from mdlib.svm.compiled import Array, Index, callable_from_python, compiled, copy, dot, norm
 from mdlib.svm.corrector import SHORTEST, Point, advance, start
@@ -37,8 +39,9 @@ _PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or belo
 # Rows or weights up to which a matrix of that size is factorised: at once, because conjugate
 # gradients stall (1 GiB, some seconds a step), because the smaller side stalls.
 _DIRECT, _PATIENTLY, _OTHER_SIDE = 4000, 12_000, 2000
+_WORTH_A_THREAD = 20_000  # rows times the smaller side: some milliseconds of work
 _CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
-_SUSPECT = 1e-6  # of the longest row: from where on A' lambda is looked at so closely
+_SUSPECT = 1e-6  # of the largest entry of A: from where on A' lambda is looked at so closely
 
 
 def interior_points(
@@ -51,12 +54,14 @@ def interior_points(
 ) -> tuple[Array, Array, Index, Index]:
     """Solve a batch, one problem after the other: each keeps to the processor's cache.
 
-    Returns weights (B, d k), multipliers (B, m), how each ended and the number of its steps.
+    A large batch is shared among torch's number of threads. Returns weights (B, d k), multipliers
+    (B, m), how each ended and the number of its steps.
     """
     (B, m), size = bound.shape, x.shape[-1] * z.shape[-1]
     w, multipliers = np.empty((B, size)), np.zeros((B, m))
     ended, steps = np.full(B, STALLED), np.zeros(B, np.int64)
-    for b in range(B):
+
+    def one(b: int) -> None:
         A, kept = rows_of(x[b], z[b], bound[b])
         best = np.inf
         for side in _sides(len(kept), size):
@@ -69,6 +74,14 @@ def interior_points(
                 best, ended[b], w[b], multipliers[b, kept] = gap, end, new_w, found
             if end != STALLED:
                 break
+
+    threads = min(B, torch.get_num_threads())
+    if threads == 1 or B * m * min(m, size) < _WORTH_A_THREAD:
+        for b in range(B):
+            one(b)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(one, range(B)))
     return w, multipliers, ended, steps
 
 
@@ -94,7 +107,7 @@ def interior_point(
     m, D, q = len(A.bound), A.x.shape[1] * A.z.shape[1], p / (p - 1)
     pulled, all_achieved, longest = np.empty(D), np.empty(m), 0.0
     for r in range(m):
-        longest = max(longest, norm(A.x[r], q) * norm(A.z[A.owner[r]], q))
+        longest = max(longest, norm(A.x[r], np.inf) * norm(A.z[A.owner[r]], np.inf))
     inside = first_set(A, side, pulled)
     B = subset(A, inside)
     few = len(B.bound)

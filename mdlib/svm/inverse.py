@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mdlib.svm.compiled import Array, compiled, copy, dot
@@ -29,8 +27,7 @@ def cholesky(M: Array) -> Array:
         for i in range(len(M)):
             M[i, i] = diagonal[i] * (1 + extra)
         try:
-            factor: Any = np.linalg.cholesky(M)
-            return factor
+            return np.linalg.cholesky(M)  # type: ignore[return-value]
         except Exception:  # numba knows no other kind
             extra *= 100
     return np.zeros((0, 0)).T

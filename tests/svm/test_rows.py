@@ -63,7 +63,7 @@ def test_the_two_grams(A):
 @pytest.mark.parametrize("p", [1.1, 2.0, 3.0, 10.0])
 @pytest.mark.parametrize("shape", [(3, 3, 4, 4), (1, 30, 6, 1), (30, 6, 5, 5)])
 def test_all_ways_to_solve_the_newton_system_lead_to_the_same_weights(p, shape):
-    """The last shape has more rows than are worked on at a time, and than conjugate gradients like."""
+    """The last has more rows than are worked on at a time, too many for conjugate gradients."""
     x, z, bound = drawn(*shape)
     planted = np.random.default_rng(2).standard_normal((shape[2], shape[3]))
     x *= np.sign(np.einsum("nrd,dk,nk->nr", x, planted, z))[..., None]
