@@ -25,6 +25,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Take part in the one compiled function that calls this one.
+
+    Of a call between compiled functions numba compiles all that is below it once more.
+    """
+    return njit(inline="always")(function)
+
+
 def callable_from_python(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls."""
     return _compiled(function, no_cfunc_wrapper=True)

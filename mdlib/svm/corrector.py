@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, dot, move
+from mdlib.svm.compiled import Array, compiled, dot, inlined, move
 from mdlib.svm.cones import ABOVE, ALPHA, ASKED, BELOW, BETA, ask, linearise, step, to_unit_norm
 from mdlib.svm.newton import factorise, solve
 from mdlib.svm.rows import Rows, margins, pull
@@ -73,7 +73,7 @@ def start(A: Rows, p: float, P: Point) -> tuple[float, float]:
     return nu, t
 
 
-@compiled
+@inlined
 def advance(
     A: Rows, p: float, side: int, gram: Array, P: Point, nu: float, t: float, pulled: Array,
     achieved: Array,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, copy, dot, norm, over, times
+from mdlib.svm.compiled import Array, compiled, copy, dot, inlined, norm, over, times
 from mdlib.svm.inverse import CLOSE, FREE, ROUGH, ROWS, WEIGHTS, blocks, cholesky, invert
 from mdlib.svm.rows import Rows, among_rows, among_weights, margins, pull
 
@@ -44,7 +44,7 @@ class System(NamedTuple):
     corner: Array  # (2, 2)
 
 
-@compiled
+@inlined
 def factorise(
     A: Rows, side: int, gram: Array, H: Array, g: Array, theta: Array, slope: float
 ) -> System:
@@ -125,7 +125,7 @@ def _once(
     return dnu, dt
 
 
-@compiled
+@inlined
 def solve(
     A: Rows,
     S: System,
