@@ -53,14 +53,11 @@ def factorise(
     corner = np.empty((2, 2))
     if side != WEIGHTS:
         M = np.empty((m, m)) if side == ROWS else np.empty((0, 0))
-        if side == FREE:
-            pass
-        elif len(gram):
-            for i in range(m):
-                for j in range(i + 1):
-                    M[i, j] = gram[i, j]
-        else:
+        if side == ROWS and not len(gram):
             among_rows(A, over(H), M)
+        for i in range(len(gram)):
+            for j in range(i + 1):
+                M[i, j] = gram[i, j]
         for i in range(len(M)):
             M[i, i] += 1 / theta[i]
         u, v = np.empty(m), A.bound
