@@ -106,7 +106,9 @@ def norm(x: Array, p: float) -> float:
         return largest
     total = 0.0
     for j in range(len(x)):
-        if x[j] != 0.0:
+        if p == 2:
+            total += (x[j] / largest) ** 2
+        elif x[j] != 0.0:
             total += math.exp(p * math.log(abs(x[j]) / largest))
     root: float = total ** (1 / p)
     return largest * root

@@ -75,13 +75,16 @@ def interior_points(
             if end != STALLED:
                 break
 
+    def every(first: int, step: int) -> None:
+        for b in range(first, B, step):
+            one(b)
+
     threads = min(B, torch.get_num_threads())
     if threads == 1 or B * m * min(m, size) < _WORTH_A_THREAD:
-        for b in range(B):
-            one(b)
+        every(0, 1)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(one, range(B)))
+            list(pool.map(every, range(threads), [threads] * threads))
     return w, multipliers, ended, steps
 
 
