@@ -23,7 +23,8 @@ from mdlib.geometry.potentials import LpPotential
 
 _PULLS = 1e-7  # of the largest multiplier: what a constraint that binds has at least
 _STEPS = 4  # of Newton's method: from a relative gap of 1e-12 two suffice, but for entries near 0
-_FLAT = 1e-10  # of the largest curvature: for p > 2 an entry at 0 has none and is held by A alone
+_WHOLE = 4000  # unknowns up to which the whole system is solved
+_FLAT = 1e-10  # of the largest curvature
 
 
 class Implicit(torch.autograd.Function):
@@ -44,9 +45,10 @@ class Implicit(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, None, None, None, None]:
         """Return the gradients in x and z."""
         x, z, bound, w, multipliers = ctx.saved_tensors
-        each = zip(x, z, bound, w, multipliers, grad_w, grad_multipliers, strict=True)
+        tensors = x, z, bound, w, multipliers, grad_w, grad_multipliers
+        each = zip(*(tensor.cpu() for tensor in tensors), strict=True)  # where the solver works too
         grads = [_one(ctx.p, *parts) for parts in each]
-        grad_x, grad_z = (torch.stack(part) for part in zip(*grads, strict=True))
+        grad_x, grad_z = (torch.stack(part).to(x.device) for part in zip(*grads, strict=True))
         return grad_x, grad_z, None, None, None, None
 
 
@@ -60,9 +62,7 @@ def _one(
     owner, rows = support // R, x.reshape(n * R, d)[support]
     A = (rows[:, :, None] * z[owner][:, None, :]).flatten(1)
     w, pulls = _polished(A, bound[support], w, multipliers[support], p)
-    flex = _flexibility(w, p)
-    c = _solve(A, flex, A @ (flex * grad_w) + grad_m[support])
-    a = flex * (grad_w - A.T @ c)
+    a, c = _solve(A, w, p, grad_w, -grad_m[support])
     slope = (pulls[:, None] * a - c[:, None] * w).reshape(-1, d, k)  # in the rows of A
     grad_x = torch.zeros_like(x).reshape(n * R, d)
     grad_x[support] = (slope @ z[owner][..., None])[..., 0]
@@ -78,24 +78,32 @@ def _polished(
     for _ in range(_STEPS):
         if p <= 2:  # the smooth side of the map is eliminated, as everywhere
             w = psi.inverse(A.T @ multipliers)
-        flex, miss = _flexibility(w, p), A.T @ multipliers - psi.mirror(w)
-        step = _solve(A, flex, b - A @ (w + flex * miss))
-        multipliers, w = multipliers + step, w + flex * (A.T @ step + miss)
+        dw, back = _solve(A, w, p, A.T @ multipliers - psi.mirror(w), b - A @ w)
+        w, multipliers = w + dw, multipliers - back
     return w, multipliers
 
 
-def _solve(A: Tensor, flex: Tensor, right: Tensor) -> Tensor:
-    """Solve A diag(flex) A' c = right, also where rows depend on each other."""
-    M = (A * flex) @ A.T
-    size = M.diagonal().rsqrt()  # so that no unit of a row counts
-    inverse = torch.linalg.pinv(size[:, None] * M * size, hermitian=True)
-    solution: Tensor = size * (inverse @ (size * right))
-    return solution
+def _solve(A: Tensor, w: Tensor, p: float, r_w: Tensor, r_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Solve H a + A'c = r_w and A a = r_m, also where rows depend on each other.
 
-
-def _flexibility(w: Tensor, p: float) -> Tensor:
-    """The reciprocal of the curvature of psi."""
-    if p <= 2:
-        return w.abs().pow(2 - p) / (p - 1)
+    For p > 2 an entry at 0 has no curvature: it is held by A alone, and only the whole system
+    knows. Where that is too large, the entry gets a little curvature.
+    """
     curvature = LpPotential(p).curvature(w)
-    return 1 / (curvature + _FLAT * curvature.max())
+    m, D = A.shape
+    if p > 2 and m + D <= _WHOLE:
+        size, unit = A.norm(dim=1), curvature.max().sqrt()  # so that no unit of a row counts
+        rows = A / size[:, None]
+        whole = torch.zeros(D + m, D + m, dtype=A.dtype, device=A.device)
+        whole[:D, :D], whole[:D, D:], whole[D:, :D] = (curvature / unit**2).diag(), rows.T, rows
+        right = torch.cat((r_w / unit, r_m / size * unit))
+        a, c = (
+            torch.linalg.lstsq(whole, right[:, None], driver="gelsd").solution[:, 0].split([D, m])
+        )
+        return a / unit, c * unit / size
+    flex = 1 / curvature if p <= 2 else 1 / (curvature + _FLAT * curvature.max())
+    M = (A * flex) @ A.T
+    size = M.diagonal().rsqrt()
+    inverse = torch.linalg.pinv(size[:, None] * M * size, hermitian=True)
+    c = size * (inverse @ (size * (A @ (flex * r_w) - r_m)))
+    return flex * (r_w - A.T @ c), c
