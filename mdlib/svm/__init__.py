@@ -1,9 +1,11 @@
 """The max-margin problems in the l_p norm: attention's, the classifier's, and the race of both.
 
-`solve` is what users call. Below it: `problems` (what was asked, checked and named),
-`constraints` (what a solver asks of them), `duality` (bounds), `interior` and `lbfgs` (the two
-solvers), `textbook` (cvxpy, for comparison) and `solution` (the answer with its certificate).
-Above it: `local` (local optimality), `race` and `shrinkage` (the joint theory).
+`solve` is what users call. Below it: `problems` (what was asked, checked and named), `rows` (the
+constraints as the solver sees them), `interior` (the solver, with `corrector` for a step, `cones`
+for the potential, `newton` and `inverse` for the linear system, `working_set` for many rows),
+`duality` (the certificate), `sensitivity` (gradients), `textbook` (cvxpy, for comparison) and
+`solution` (the answer). Above it: `local` (local optimality), `race` and `shrinkage` (the joint
+theory).
 """
 
 from mdlib.svm.local import is_locally_optimal

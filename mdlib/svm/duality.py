@@ -11,49 +11,120 @@ bound the optimum from both sides.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from typing import NamedTuple
 
-from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints
+import numpy as np
 
+from mdlib.svm.compiled import Array, Flags, callable_from_python, compiled, norm
+from mdlib.svm.rows import Rows, margins, pull
 
-def lower_bound(A: Constraints, psi: LpPotential, multipliers: Tensor) -> Tensor:
-    """Return the norm that no feasible weights go below, (...)."""
-    used = multipliers * A.bound.clamp_min(0)
-    return used.sum(-1) / psi.dual_norm(A.pull(multipliers), dim=-1)
-
-
-def relative_gap(
-    A: Constraints, psi: LpPotential, w: Tensor, multipliers: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the relative gap of w scaled to margin 1, infinite if it cannot be, and the bound."""
-    margins = A.margins(w)
-    smallest = A.reach(margins)
-    # A constraint with b = 0 does not scale: what it lacks counts as a gap of its own.
-    lacking = (-margins.masked_fill(A.bound != 0, torch.inf).amin(-1)).clamp_min(0)
-    bound = lower_bound(A, psi, multipliers)
-    gap = torch.maximum(1 - bound * smallest / psi.norm(w, dim=-1), lacking / smallest)
-    return torch.where(smallest > 0, gap, torch.inf), bound
+_SLACK = 1e-7  # a margin this close to its bound is tight
+_ROUNDING = 1e-12  # more than a margin of a well-scaled problem can be off by in float64
 
 
-def scale_to_optimum(A: Constraints, psi: LpPotential, multipliers: Tensor) -> Tensor:
-    """Scale multipliers so that <b, lambda> = ||A' lambda||_q^q, as at the optimum."""
-    total = (multipliers * A.bound.clamp_min(0)).sum(-1, keepdim=True)
-    norm = psi.dual_norm(A.pull(multipliers), dim=-1, keepdim=True)
-    # t^(q-1) = total / norm^q, taken apart so that the power cannot overflow; 1/(q-1) = p - 1.
-    factor = (total / norm) ** (psi.p - 1) / norm
-    usable = factor.isfinite() & (factor > 0)  # not where A' lambda = 0: that proves infeasibility
-    return multipliers * torch.where(usable, factor, 1.0)
+class Certificate(NamedTuple):
+    """What `certify` fills in, one row a problem; `mdlib.svm.Solution` says what it is."""
+
+    norm: Array  # (B,)
+    gap: Array
+    violation: Array
+    stationarity: Array
+    bound: Array  # what no weights with all margins go below
+    margins: Array  # (B, m)
+    support: Flags
 
 
-def mirror_distance(psi: LpPotential, w: Tensor, dual: Tensor) -> Tensor:
-    """Return how far w is from inverse(dual), relative, where the map between them is smooth.
+def blank(B: int, m: int) -> Certificate:
+    """Return a certificate to fill in."""
+    norm, gap, violation, stationarity, bound = np.empty((5, B))
+    return Certificate(
+        norm, gap, violation, stationarity, bound, np.empty((B, m)), np.empty((B, m), np.bool_)
+    )
+
+
+@compiled
+def least_share(A: Rows, achieved: Array) -> float:
+    """The least margin in units of what is required."""
+    least = np.inf
+    for r in range(len(achieved)):
+        if A.bound[r] > 0:
+            least = min(least, achieved[r] / A.bound[r])
+    return least
+
+
+@compiled
+def distance_from_mirror(w: Array, dual: Array, p: float) -> float:
+    """How far w is from inverse(dual), relative, where the map between them is smooth.
 
     For p <= 2 the distance of w from inverse(dual) in the l_p norm; for p > 2 that of mirror(w)
     from the dual in the l_q norm. The other map is infinitely steep at 0.
     """
-    if psi.p <= 2:
-        image = psi.inverse(dual)
-        return psi.norm(image - w, dim=-1) / psi.norm(image, dim=-1)
-    return psi.dual_norm(psi.mirror(w) - dual, dim=-1) / psi.dual_norm(dual, dim=-1)
+    q = p / (p - 1)
+    if p > 2:
+        w, dual, p, q = dual, w, q, p
+    image, apart = np.empty(len(w)), np.empty(len(w))
+    for j in range(len(w)):
+        image[j] = math.copysign(abs(dual[j]) ** (q - 1), dual[j])
+        apart[j] = image[j] - w[j]
+    size = norm(image, p)
+    distance: float = norm(apart, p) / size if size > 0 else np.inf
+    return distance
+
+
+@callable_from_python
+def certify(
+    x: Array,  # (B, n, R, d)
+    z: Array,  # (B, n, k)
+    bound: Array,  # (B, m), negative where there is no constraint
+    p: float,
+    w: Array,  # (B, d k)
+    multipliers: Array,  # (B, m)
+    C: Certificate,
+) -> None:
+    """Scale weights to margin 1 and multipliers to match, in place; measure what separates them."""
+    B, n, R, d = x.shape
+    q = p / (p - 1)
+    first, owner = np.arange(n + 1), np.arange(n * R)
+    for i in range(n + 1):
+        first[i] *= R
+    for r in range(n * R):
+        owner[r] //= R
+    pulled = np.empty(w.shape[1])
+    for b in range(B):
+        A = Rows(x[b].reshape(n * R, d), z[b], bound[b], first, owner)
+        achieved, m = C.margins[b], multipliers[b]
+        margins(A, w[b], achieved)
+        reach = least_share(A, achieved)
+        if reach > 0:
+            for j in range(len(pulled)):
+                w[b, j] *= (1 + _ROUNDING) / reach
+            margins(A, w[b], achieved)
+        C.norm[b] = norm(w[b], p)
+
+        total = largest = 0.0
+        for r in range(len(m)):
+            m[r] = max(m[r], 0.0) if bound[b, r] >= 0 and norm(A.x[r], np.inf) > 0 else 0.0
+            total += m[r] * max(bound[b, r], 0.0)
+        pull(A, m, pulled)
+        size = norm(pulled, q)
+        C.bound[b] = total / size if size > 0 else np.inf
+        # Scale until <b, lambda> = ||A' lambda||_q^q, as at the optimum. With a factor f that is
+        # f^(q-1) = total / size^q, taken apart so that the power cannot overflow.
+        factor = C.bound[b] ** (p - 1) / size if size > 0 else 1.0
+        factor = factor if 0 < factor < np.inf else 1.0
+        for r in range(len(m)):
+            m[r] *= factor
+            largest = max(largest, m[r])
+        for j in range(len(pulled)):
+            pulled[j] *= factor
+        C.gap[b] = 1 - C.bound[b] / C.norm[b] if reach > 0 else np.inf
+        C.stationarity[b] = distance_from_mirror(w[b], pulled, p)
+        C.violation[b] = 0.0
+        for r in range(len(m)):
+            spare = achieved[r] - bound[b, r]
+            C.support[b, r] = bound[b, r] >= 0 and spare < max(_SLACK, m[r] / largest)
+            if bound[b, r] >= 0:
+                C.violation[b] = max(C.violation[b], -spare)
+            else:
+                achieved[r] = np.inf

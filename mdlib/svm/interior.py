@@ -1,188 +1,206 @@
-r"""A primal-dual interior point method for the l_p margin problem, many problems as one batch.
+r"""A primal-dual interior point method for the l_p margin problem, compiled.
 
-The problem is to minimise :math:`\frac1p\|w\|_p^p` subject to :math:`A w \ge b`. Its optimality
-conditions with multipliers :math:`\lambda` and slacks s are
+What the smallest weights with :math:`A w \ge b` point to is the direction of largest margin, so the
+problem that is solved is
 
-.. math::
-    w = (\nabla\psi)^{-1}(A^\top \lambda), \qquad A w - b = s, \qquad
-    \lambda_i s_i = 0, \qquad \lambda, s \ge 0.
+.. math:: \max_{t,\, \|w\|_p \le 1} t \;\text{ with } A w \ge t b
+    \qquad\text{and its dual}\qquad
+    \min_{\lambda \ge 0} \|A^\top \lambda\|_q \;\text{ with } b^\top \lambda = 1 .
 
-The first is the mirror map once more. Newton steps on all three, the products :math:`\lambda_i s_i`
-driven to 0 together (Mehrotra's predictor and corrector, 1992), cost one m x m factorisation each;
-most problems take 10 to 30 of them to the last digits, for every p.
+Both have points inside their constraints whatever A is, and all that occurs is bounded. Where the
+original has no solution these two meet at 0, and :math:`\lambda` is the proof.
+
+All products of a slack and its multiplier, :math:`\lambda_r s_r` and those of `mdlib.svm.cones`,
+are driven to 0 together by Newton steps: Mehrotra's predictor and corrector (1992), kept to a
+neighbourhood of the path on which they are equal. It takes 10 to 20 steps on well-scaled problems,
+whatever p, and up to 100 where the margin is 1e-9 of the longest row.
 """
 
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints
-from mdlib.svm.duality import mirror_distance, relative_gap, scale_to_optimum
+from mdlib.svm.compiled import Array, Index, callable_from_python, compiled, copy, dot, norm
+from mdlib.svm.corrector import SHORTEST, Point, advance, start
+from mdlib.svm.duality import least_share
+from mdlib.svm.inverse import FREE, ROWS, WEIGHTS
+from mdlib.svm.rows import Rows, among_rows, margins, pull, rows_of
+from mdlib.svm.working_set import carried_over, first_set, gather, revised, spread, subset
 
-# What other values did was tried on problems of 42 and 108 constraints, p from 1.05 to 20. Where
-# nothing is said, a tenth and ten times as much change the number of steps by 3 % at most.
-_STEPS = 200  # several times what the hardest of them take
-_SLACK = 0.5  # the least at the start, half the usual margin; 0.05 costs up to 9 % more, 5 10 %
-_NEAR = 0.1  # the gap from which on patience is counted
-_RIDGE = 1e-14  # of the diagonal, for constraints that depend on each other
-_OF_THE_WAY = 0.99  # to the boundary; 0.9 costs 26 to 54 % more, 0.999 saves 4 to 17 %
-_CLOSE = 1e-8  # of which no leash is shorter: about the root of rounding
-_TRIES, _SHORTER = 20, 0.6  # down to 4e-5 of the step; 0.3 costs up to 12 % more
-_PATIENCE = 40  # steps without a better gap that end the work; 4 gives some up at p = 20
-# Relative distance of w from the mirror image of the multipliers. With 0.08 it does not get through
-# for p = 6 and 20; 8 costs up to 13 % more.
-_FARTHEST = 0.8
-# Damping matters for large p alone. With a least of 1e-6 p = 20 costs 5 % more; with a first of
-# 1e-3 9 %; with a most of 1 it does not get through, with one of 0.01 it costs a third less.
-_LEAST_DAMPING, _FIRST_DAMPING, _MOST_DAMPING = 1e-12, 1e-8, 1e-1
-_SHORT, _LONG = 0.2, 0.6  # steps after which damping grows or shrinks; 0.5 and 0.95 cost up to 35 %
+SOLVED, INFEASIBLE, STALLED = range(3)
+
+_STEPS = 200  # twice what the hardest problem seen has needed
+_FAST = 1e-4  # a gap from where on it falls fast, unless rounding holds it up
+_PATIENCE, _CONTENT = 15, 3  # steps that do not halve a gap below that, or below the tolerance
+# Rows or weights up to which a matrix of that size is factorised: at once, because conjugate
+# gradients stall (1 GiB, some seconds a step), because the smaller side stalls.
+_DIRECT, _PATIENTLY, _OTHER_SIDE = 4000, 12_000, 2000
+_WORTH_A_THREAD = 20_000  # rows times the smaller side: some milliseconds of work
+_CANCELLED = 1e-10  # of each column: what A' lambda is at most where lambda proves a no
+_SUSPECT = 1e-6  # of the largest entry of A: from where on A' lambda is looked at so closely
 
 
-def interior_point(
-    A: Constraints, p: float, tol: float, limit: Tensor, leash: float = math.inf
-) -> tuple[Tensor, Tensor]:
-    """Return weights and multipliers whose relative gap is at most ``tol``, or the best found.
+def interior_points(
+    x: Array,  # (B, n, R, d)
+    z: Array,  # (B, n, k)
+    bound: Array,  # (B, m), m = n R
+    p: float,
+    tol: float,
+    goal: float,
+) -> tuple[Array, Array, Index, Index]:
+    """Solve a batch, one problem after the other: each keeps to the processor's cache.
 
-    A has one batch axis. Problems leave the batch as they are solved; one is left as infeasible
-    once its dual bound on the norm exceeds its ``limit``. With a short ``leash``, of about 300, w
-    keeps as near to the mirror image of the multipliers as complementarity is to zero: slower, but
-    it holds where one entry of w that crosses 0, where the map bends without bound, throws the
-    iterates back and forth for ever.
+    A large batch is shared among torch's number of threads. Returns weights (B, d k), multipliers
+    (B, m), how each ended and the number of its steps.
     """
-    psi = LpPotential(p)
-    pull = A.row_norms(psi.q)  # at the start each row pulls alike, however long it is
-    multipliers = scale_to_optimum(A, psi, 1 / torch.where(pull > 0, pull, 1.0))
-    w = psi.inverse(A.pull(multipliers))
-    slack = (A.margins(w) - A.bound).clamp_min(_SLACK)
-    damping = torch.full_like(w[:, :1], _FIRST_DAMPING)
-    best = _Best(w, multipliers)
-    open_ = torch.arange(len(w), device=w.device)  # which problems are still being worked on
-    for _ in range(_STEPS):
-        gap, bound = relative_gap(A, psi, w, multipliers)
-        proved = bound >= limit
-        best.update(open_, gap, bound, proved, w, multipliers)
-        going = (best.gap[open_] > tol) & ~proved & (best.age[open_] < _PATIENCE)
-        if not going.all():
-            A = A[going]
-            w, multipliers, slack = w[going], multipliers[going], slack[going]
-            damping, limit, open_ = damping[going], limit[going], open_[going]
-        if not len(open_):
-            break
-        newton = _NewtonStep(A, psi, w, multipliers, slack, damping)
-        length, (d_w, d_multipliers, d_slack) = newton.predict_and_correct(leash)
-        w, slack = w + length * d_w, slack + length * d_slack
-        multipliers = multipliers + length * d_multipliers
-        damping = _adapt(damping, length)
-    return best.w, best.multipliers
+    (B, m), size = bound.shape, x.shape[-1] * z.shape[-1]
+    w, multipliers = np.empty((B, size)), np.zeros((B, m))
+    ended, steps = np.full(B, STALLED), np.zeros(B, np.int64)
 
-
-class _Best:
-    """The iterate with the smallest gap of each problem, and for how many steps it has stood."""
-
-    def __init__(self, w: Tensor, multipliers: Tensor) -> None:
-        self.w, self.multipliers = w.clone(), multipliers.clone()
-        self.gap = torch.full_like(w[:, 0], torch.inf)
-        self.bound = torch.zeros_like(self.gap)
-        self.age = torch.zeros_like(self.gap)
-
-    def update(
-        self, problems: Tensor, gap: Tensor, bound: Tensor, proved: Tensor, w: Tensor,
-        multipliers: Tensor,
-    ) -> None:  # fmt: skip
-        """Take what is better for these problems."""
-        gap_before = self.gap[problems]
-        # While no weights have positive margins, the better multipliers prove more.
-        proves_more = gap_before.isinf() & (bound > self.bound[problems])
-        better = proved | (gap < gap_before) | proves_more
-        # Far from the optimum the gap is 1 or more for many steps while the iterates get better.
-        age = torch.where(better | (gap > _NEAR), 0.0, self.age[problems] + 1)
-        self.age[problems] = age
-        where = problems[better]
-        self.gap[where], self.bound[where] = gap[better], bound[better]
-        self.w[where], self.multipliers[where] = w[better], multipliers[better]
-
-
-class _NewtonStep:
-    """The linearised optimality conditions at one iterate, factorised."""
-
-    def __init__(
-        self, A: Constraints, psi: LpPotential, w: Tensor, multipliers: Tensor, slack: Tensor,
-        damping: Tensor,
-    ) -> None:  # fmt: skip
-        self.A, self.psi = A, psi
-        self.w, self.multipliers, self.slack = w, multipliers, slack
-        self.dual = A.pull(multipliers)
-        self.flex, self.miss = _linearised(psi, w, self.dual, damping)
-        self.shortfall = A.bound + slack - A.margins(w + self.miss)
-        gram = A.gram(self.flex)
-        diagonal = gram.diagonal(dim1=-2, dim2=-1)
-        diagonal += slack / multipliers + _RIDGE * diagonal
-        self.factor, _ = torch.linalg.cholesky_ex(gram)
-
-    def predict_and_correct(self, leash: float) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return the step length and the step in w, multipliers and slack."""
-        products = self.multipliers * self.slack
-        mean = products.mean(-1, keepdim=True)
-        d_multipliers, d_slack = self._solve(torch.zeros_like(products))
-        length = self._to_boundary(d_multipliers, d_slack)
-        reached = (self.multipliers + length * d_multipliers) * (self.slack + length * d_slack)
-        centring = (reached.mean(-1, keepdim=True) / mean).clamp_min(0) ** 3
-        # The correction is for a full predicted step; after a short one it would mislead.
-        bend = length**2 * d_multipliers * d_slack
-        d_multipliers, d_slack = self._solve(centring * mean - bend)
-        length = _OF_THE_WAY * self._to_boundary(d_multipliers, d_slack)
-        d_dual = self.A.pull(d_multipliers)
-        d_w = self.flex * d_dual + self.miss
-        return self._near_mirror(length, d_w, d_dual, leash), (d_w, d_multipliers, d_slack)
-
-    def _solve(self, products: Tensor) -> tuple[Tensor, Tensor]:
-        """The steps that would bring the products of multiplier and slack to those given."""
-        offset = products / self.multipliers - self.slack
-        right = (self.shortfall + offset)[..., None]
-        d_multipliers = torch.cholesky_solve(right, self.factor)[..., 0]
-        return d_multipliers, offset - self.slack / self.multipliers * d_multipliers
-
-    def _to_boundary(self, d_multipliers: Tensor, d_slack: Tensor) -> Tensor:
-        """The longest step up to 1 that keeps multipliers and slacks nonnegative."""
-        ratio = torch.cat((-d_multipliers / self.multipliers, -d_slack / self.slack), -1)
-        return 1 / ratio.amax(-1, keepdim=True).clamp_min(1)
-
-    def _near_mirror(self, length: Tensor, d_w: Tensor, d_dual: Tensor, leash: float) -> Tensor:
-        """Shorten the step until w stays near the mirror image of the multipliers."""
-        psi = self.psi
-        left = (self.multipliers * self.slack).sum(-1, True) / self.multipliers.sum(-1, True)
-        limit = (leash * left).clamp(_CLOSE, _FARTHEST)
-        limit = torch.maximum(limit, mirror_distance(psi, self.w, self.dual)[..., None])
-        for _ in range(_TRIES):
-            w, dual = self.w + length * d_w, self.dual + length * d_dual
-            far = mirror_distance(psi, w, dual)[..., None] > limit
-            if not far.any():
+    def one(b: int) -> None:
+        A, kept = rows_of(x[b], z[b], bound[b])
+        best = np.inf
+        for side in _sides(len(kept), size):
+            new_w, found = np.empty(size), np.empty(len(kept))
+            # Without a factorisation the last steps take by far the most turns.
+            far = tol / 2 if side == FREE else goal
+            end, taken, gap = interior_point(A, p, tol, far, side, new_w, found)
+            steps[b] += taken
+            if best == np.inf or gap < best or end == INFEASIBLE:
+                best, ended[b], w[b], multipliers[b, kept] = gap, end, new_w, found
+            if end != STALLED:
                 break
-            length = torch.where(far, _SHORTER * length, length)
-        return length
+
+    def every(first: int, step: int) -> None:
+        for b in range(first, B, step):
+            one(b)
+
+    threads = min(B, torch.get_num_threads())
+    if threads == 1 or B * m * min(m, size) < _WORTH_A_THREAD:
+        every(0, 1)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(every, range(threads), [threads] * threads))
+    return w, multipliers, ended, steps
 
 
-def _linearised(
-    psi: LpPotential, w: Tensor, dual: Tensor, damping: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return h and r such that dw = h d(dual) + r restores w = inverse(dual) to first order.
+def _sides(rows: int, weights: int) -> list[int]:
+    """What to eliminate, in the order to try: small problems are solved at the first."""
+    (small, least), (other, most) = sorted(
+        ((ROWS, rows), (WEIGHTS, weights)), key=lambda side: side[1]
+    )
+    sides = [FREE] if least > _DIRECT else []
+    sides += [small] if least <= _PATIENTLY else []
+    return [*sides, other] if most <= _OTHER_SIDE else sides
 
-    The map is linearised on the side where it is smooth: inverse for p <= 2, mirror for p > 2.
-    There entries of w near 0 have next to no curvature and would move without bound, hence the
-    damping.
+
+@callable_from_python
+def interior_point(
+    A: Rows, p: float, tol: float, goal: float, side: int, best_w: Array, best_multipliers: Array
+) -> tuple[int, int, float]:
+    """Fill in weights and multipliers whose relative gap is at most ``tol``, or the best found.
+
+    It goes on to ``goal`` while that costs little: w is only as good as the square root of the gap.
+    Returns how it ended, the number of steps and the relative gap.
     """
-    if psi.p <= 2:
-        return LpPotential(psi.q).curvature(dual), psi.inverse(dual) - w
-    curvature = psi.curvature(w)
-    h = 1 / (curvature + damping * curvature.amax(-1, keepdim=True))
-    return h, h * (dual - psi.mirror(w))
+    m, D, q = len(A.bound), A.x.shape[1] * A.z.shape[1], p / (p - 1)
+    pulled, all_achieved, longest = np.empty(D), np.empty(m), 0.0
+    for r in range(m):
+        longest = max(longest, norm(A.x[r], np.inf) * norm(A.z[A.owner[r]], np.inf))
+    inside = first_set(A, side, pulled)
+    B = subset(A, inside)
+    few = len(B.bound)
+    P = Point(np.empty(D), np.empty(few), np.empty(few), np.empty((4, 0 if p == 2 else D)))
+    nu, t = start(B, p, P)
+    gram = _gram(B, side == ROWS and p == 2)
+    best, age, k = np.inf, 0, 0
+    for k in range(_STEPS):
+        margins(A, P.w, all_achieved)
+        now, changed = revised(A, inside, P, t, all_achieved)
+        if changed:
+            P = carried_over(A, inside, now, P, t, all_achieved)
+            inside, B = now, subset(A, now)
+            gram = _gram(B, side == ROWS and p == 2)
+        pull(B, P.multipliers, pulled)
+        reach, size = least_share(A, all_achieved), norm(pulled, q)
+        if reach > 0:
+            gap = 1 - reach * dot(B.bound, P.multipliers) / (norm(P.w, p) * size)
+            if gap < best:
+                age = 0 if gap < best / 2 or gap > _FAST else age
+                best = gap
+                copy(P.w, best_w)
+                spread(inside, P.multipliers, best_multipliers)
+            age += 1
+            if gap <= goal or age > (_CONTENT if best <= tol else _PATIENCE):
+                break
+        elif size <= _SUSPECT * longest and _cancels(B, P.multipliers, pulled):
+            copy(P.w, best_w)
+            spread(inside, P.multipliers, best_multipliers)
+            return INFEASIBLE, k, np.inf
+        achieved = gather(inside, all_achieved)
+        length, nu, t = advance(B, p, side, gram, P, nu, t, pulled, achieved)
+        if length <= SHORTEST:
+            break
+    if best == np.inf:
+        copy(P.w, best_w)
+        spread(inside, P.multipliers, best_multipliers)
+        return STALLED, k, best
+    best = _mirrored(A, p, best, best_w, best_multipliers, pulled, all_achieved)
+    return (SOLVED if best <= tol else STALLED), k, best
 
 
-def _adapt(damping: Tensor, length: Tensor) -> Tensor:
-    """Damp more after a short step, less after a long one."""
-    factor = torch.where(length < _SHORT, 10.0, torch.where(length > _LONG, 0.1, 1.0))
-    return (factor * damping).clamp(_LEAST_DAMPING, _MOST_DAMPING)
+@compiled
+def _gram(A: Rows, wanted: bool) -> Array:
+    """A A', which for p = 2 stays the same; empty unless wanted."""
+    size = len(A.bound) if wanted else 0
+    gram = np.empty((size, size))
+    if wanted:
+        among_rows(A, np.ones(A.x.shape[1] * A.z.shape[1]), gram)
+    return gram
+
+
+@compiled
+def _cancels(A: Rows, multipliers: Array, pulled: Array) -> bool:
+    """Whether the rows, so weighted, cancel each other in every column: Farkas' proof.
+
+    A column counts in units of its largest entry in a row of largest entry 1.
+    """
+    d, k = A.x.shape[1], A.z.shape[1]
+    column, total = np.zeros((d, k)), 0.0
+    for r in range(len(multipliers)):
+        z = A.z[A.owner[r]]
+        size = norm(A.x[r], np.inf) * norm(z, np.inf)
+        total += multipliers[r] * size
+        for a in range(d):
+            for e in range(k):
+                column[a, e] = max(column[a, e], abs(A.x[r, a] * z[e]) / size)
+    for a in range(d):
+        for e in range(k):
+            if abs(pulled[a * k + e]) > _CANCELLED * column[a, e] * total:
+                return False
+    return True
+
+
+@compiled
+def _mirrored(
+    A: Rows, p: float, gap: float, w: Array, multipliers: Array, pulled: Array, achieved: Array
+) -> float:
+    """Take the mirror image of the multipliers for w where that is as good; return the gap.
+
+    Small entries of w count little in the norm and so are known least; these are exact.
+    """
+    pull(A, multipliers, pulled)
+    image, size, q = np.empty(len(w)), norm(pulled, p / (p - 1)), p / (p - 1)
+    for j in range(len(w)):
+        image[j] = math.copysign((abs(pulled[j]) / size) ** (q - 1), pulled[j])
+    margins(A, image, achieved)
+    reach = least_share(A, achieved)
+    reached = 1 - reach / (norm(image, p) * size) if reach > 0 else np.inf
+    if reached > gap:
+        return gap
+    copy(image, w)
+    return reached

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-
-from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints
-from mdlib.svm.duality import lower_bound, mirror_distance, scale_to_optimum
-
-_SLACK = 1e-7  # a margin this close to its bound is tight
-_ROUNDING = 1e-12  # more than a margin can be off by in float64
 
 
 @dataclass(frozen=True)
@@ -52,9 +44,14 @@ class Solution:
         How far the weights are from the mirror image of A' lambda, relative: for p > 2 the l_q norm
         of mirror(weights) - A' lambda, for p <= 2 the l_p norm of inverse(A' lambda) - weights. The
         other side of the map is infinitely steep at 0 and would magnify rounding errors.
+    steps : int64 Tensor (...)
+        How many Newton steps it took.
+    method : str
+        "interior point" or "cvxpy".
 
     Examples
     --------
+    >>> import torch
     >>> from mdlib import classifier_svm
     >>> solution = classifier_svm([[3.0, 0.0], [0.0, -4.0]], [1, -1], p=2)
     >>> solution.v * torch.tensor([3, 4])
@@ -72,6 +69,8 @@ class Solution:
     gap: Tensor
     violation: Tensor
     stationarity: Tensor
+    steps: Tensor
+    method: str
 
     @property
     def W(self) -> Tensor:  # noqa: N802
@@ -97,7 +96,9 @@ class InfeasibleError(ValueError):
         1 = <b, lambda> <= <A w, lambda> = <w, A' lambda> = 0.
     bound : float
         1 / ||A' lambda||_q. What is proved in floating-point numbers: no weights of a smaller
-        norm reach the margins, and it is 1e8 times what the hardest of them needs alone.
+        norm reach the margins. With the rows scaled to a largest entry of 1, A' lambda is below
+        1e-10 of the largest entry in each column: weights that reached the margins would have to
+        cancel ten digits in them, whatever the units of rows and columns.
     """
 
     def __init__(self, message: str, problem: int, multipliers: Tensor, bound: float) -> None:
@@ -111,43 +112,3 @@ class NotSolvedError(RuntimeError):
     def __init__(self, message: str, solution: Solution) -> None:
         super().__init__(message)
         self.solution = solution
-
-
-def certify(A: Constraints, p: float, w: Tensor, multipliers: Tensor) -> Solution:
-    """Scale weights to margin 1 and multipliers to match, and measure what separates them.
-
-    Everything per constraint is (..., m), in the order of A; the margins of rows that stand in for
-    no constraint are inf.
-    """
-    psi = LpPotential(p)
-    absent = A.bound < 0
-    w, reached = _to_margin_one(A, w)
-    margins, norm = A.margins(w), psi.norm(w, dim=-1)
-    empty = absent | (A.row_norms(psi.q) == 0)  # pulls nowhere, whatever its multiplier
-    multipliers = multipliers.clamp_min(0).masked_fill(empty, 0.0)
-    bound = lower_bound(A, psi, multipliers)
-    multipliers = scale_to_optimum(A, psi, multipliers)
-    spare = (margins - A.bound).masked_fill(absent, torch.inf)
-    share = multipliers / multipliers.amax(-1, keepdim=True)
-    return Solution(
-        weights=w,
-        p=psi.p,
-        norm=norm,
-        margins=margins.masked_fill(absent, torch.inf),
-        multipliers=multipliers,
-        support=(spare < share) | (spare < _SLACK),
-        gap=torch.where(reached, 1 - bound / norm, torch.inf),
-        violation=(-spare).amax(-1).clamp_min(0),
-        stationarity=mirror_distance(psi, w, A.pull(multipliers)),
-    )
-
-
-def _to_margin_one(A: Constraints, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale w until every margin is at least what is required, in whichever order it is summed up.
-
-    Also return whether that can be done: whether all required margins are positive, (...).
-    """
-    smallest = A.reach(A.margins(w))
-    reached = smallest > 0
-    w = w / torch.where(reached, smallest, 1.0)[..., None] * (1 + _ROUNDING)
-    return w, reached

@@ -2,34 +2,38 @@ r"""Max-margin problems in the l_p norm, solved with proof: attention_svm and cl
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
-from mdlib.geometry.exponent import exponent
 from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.constraints import Constraints, TokenConstraints
-from mdlib.svm.duality import lower_bound, relative_gap
-from mdlib.svm.interior import interior_point
-from mdlib.svm.lbfgs import lbfgs
+from mdlib.svm.compiled import Array, Index
+from mdlib.svm.duality import Certificate, blank, certify
+from mdlib.svm.interior import INFEASIBLE, interior_points
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
-from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution, certify
+from mdlib.svm.sensitivity import Implicit
+from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
 from mdlib.svm.textbook import textbook
 
-_INFEASIBLE = 1e8  # times the norm that the hardest single constraint needs; what rounding leaves
-_WORKSPACE = 25_000_000  # float64 numbers that the interior point method may hold at once: 200 MB
-# Of the tolerance: a tenth of it costs 5 % more steps at most, and w is only as good as the square
-# root of the gap.
-_GOAL = 1e-2
-_FARTHER = 1e3  # between two p the norms of D entries differ by a factor of sqrt(D) at most
-_LEASH = 300.0  # see `interior_point`; only for what the free run has not solved
-_STEEP = 4  # times more where p > 3: the dual bends too sharply for L-BFGS there
+_GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
+_THIN = 1e-6  # a margin from where on float64 rounds away digits that the tolerance asks for
 
 
-@torch.no_grad()
+class _Found(NamedTuple):
+    """What a solver brings back of a batch (first axis), whatever it is worth."""
+
+    w: Array  # (B, D)
+    multipliers: Array  # (B, m)
+    infeasible: Any  # (B,) bool: the multipliers are the proof
+    steps: Index  # (B,)
+    method: str
+
+
 def attention_svm(
     problem: AttentionProblem,
     tokens: Tensor,
@@ -56,9 +60,9 @@ def attention_svm(
     p : float
         Exponent of the norm, from 1.05 to 20.
     solver : {"dual", "cvxpy"}
-        "dual" works with one multiplier for each token and is fast: an interior point method on a
-        whole batch at once and, from some thousands of constraints on, L-BFGS on the dual, which
-        for p above 3 comes less close. "cvxpy" is the textbook model, for comparison.
+        "dual" is an interior point method with a multiplier for each token: certified, compiled
+        on its first call (some seconds, once), at most 200 steps on either side of the problem.
+        "cvxpy" is the textbook model, for comparison.
     required : Tensor (..., n), optional
         The margin that each input needs instead of 1, between 0 and 1. False (or 0) for inputs
         whose margins only have to be nonnegative: the relaxed problem of the joint case, where only
@@ -69,6 +73,8 @@ def attention_svm(
     Returns
     -------
     Solution
+        Weights, norm, margins and multipliers are differentiable in X and z where one of them
+        requires a gradient.
 
     Raises
     ------
@@ -93,16 +99,11 @@ def attention_svm(
     """
     if solver not in ("dual", "cvxpy"):
         raise ValueError(f"solver must be 'dual' or 'cvxpy', got {solver!r}")
-    p, tol = exponent(p), _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
+    tol = _checked_tol(tol, default=1e-8 if solver == "dual" else 1e-5)
     asked = TokenProblem(problem, tokens, required)
-    if solver == "dual":
-        found = _by_dual(asked.constraints, p, tol)
-    else:
-        found = _by_textbook(asked.constraints, p)
-    return _certified(asked, p, *found, tol)
+    return _answer(asked, p, tol, _by_dual if solver == "dual" else _by_textbook)
 
 
-@torch.no_grad()
 def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = None) -> Solution:
     r"""Solve the l_p-SVM: the smallest v that gives every input a margin of 1.
 
@@ -114,7 +115,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     Parameters
     ----------
     features : array (..., n, d)
-        One row for each input; leading axes are a batch.
+        One row for each input; leading axes are a batch. A scipy.sparse matrix is taken too.
     labels : array (..., n)
         -1 or +1.
     p : float
@@ -125,6 +126,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     Returns
     -------
     Solution
+        Weights, norm, margins and multipliers are differentiable in the features where these
+        require a gradient.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     NotSolvedError
         If ``tol`` was not reached. It carries what was.
     ValueError
-        For an input of zeros, a label other than -1 or +1, or a bad shape or p.
+        For an input of zeros, a label other than -1 or +1, words, or a bad shape or p.
 
     Examples
     --------
@@ -141,9 +144,8 @@ def classifier_svm(features: Any, labels: Any, p: float, tol: float | None = Non
     >>> solution.v
     tensor([ 0.5000, -0.5000], dtype=torch.float64)
     """
-    p, tol = exponent(p), _checked_tol(tol, default=1e-8)
-    asked = SampleProblem(features, labels)
-    return _certified(asked, p, *_by_dual(asked.constraints, p, tol), tol)
+    tol = _checked_tol(tol, default=1e-8)
+    return _answer(SampleProblem(features, labels), p, tol, _by_dual)
 
 
 @torch.no_grad()
@@ -160,128 +162,141 @@ def label_margin(features: Any, labels: Any, p: float, tol: float = 1e-6) -> Ten
     >>> [round(margin, 6) for margin in margins.tolist()]
     [1.0, 0.0]
     """
-    p, features = exponent(p), as_float64("features", features)
-    blank = ~features.any(-1)
-    asked = SampleProblem(torch.where(blank[..., None], 1.0, features), labels)
-    A, found = asked.constraints, _by_dual(asked.constraints, p, tol)
-    hopeless = lower_bound(A, LpPotential(p), found[1]) >= _hopeless(A, p)
-    hopeless |= blank.any(-1).flatten()
-    solution = certify(A, p, *found)
-    missed = ~hopeless & ~(solution.gap.abs() <= tol)
+    features = as_float64("features", features)
+    zero = ~features.any(-1)
+    asked = SampleProblem(torch.where(zero[..., None], 1.0, features), labels)
+    p = LpPotential(p).p
+    arrays = _arrays(asked)
+    found = _by_dual(arrays, p, tol)
+    C = _certificate(arrays, p, found)
+    hopeless = found.infeasible | zero.any(-1).flatten().cpu().numpy()
+    missed = ~hopeless & ~(np.abs(C.gap) <= tol)
     if missed.any():
-        reached = solution.gap[missed].max().item()
+        reached = C.gap[missed].max()
         raise NotSolvedError(
-            f"reached a relative gap of {reached:.1e}, short of {tol:.0e}", solution
+            f"reached a relative gap of {reached:.1e}, short of {tol:.0e}",
+            _solution(asked, p, found, C),
         )
-    return torch.where(hopeless, 0.0, 1 / solution.norm).reshape(asked.batch)
+    margins = torch.from_numpy(1 / np.where(hopeless, np.inf, C.norm))
+    return margins.to(features.device).reshape(asked.batch)
 
 
-def _by_dual(A: Constraints, p: float, tol: float) -> tuple[Tensor, Tensor]:
-    """Solve a batch (first axis) in units in which the longest row of A has norm 1."""
-    psi = LpPotential(p)
-    A = A.scaled(1 / A.row_norms(psi.q).amax(-1))
-    limit = _hopeless(A, p)
-    room = _WORKSPACE * (_STEEP if p > 3 else 1)
-    if A.workspace > room:
-        w, multipliers = _one_by_one(A, p, tol, limit)
-    else:
-        size = room // A.workspace  # problems that fit at a time
-        pieces = [slice(i, i + size) for i in range(0, len(limit), size)]
-        found = [interior_point(A[part], p, _GOAL * tol, limit[part]) for part in pieces]
-        w, multipliers = (torch.cat(part) for part in zip(*found, strict=True))
-    gap, bound = relative_gap(A, psi, w, multipliers)
-    for i in (~(gap <= tol) & ~(bound >= limit)).nonzero()[:, 0].tolist():
-        one = slice(i, i + 1)
-        w[one], multipliers[one] = _try_again(A[one], p, tol, w[one], multipliers[one])
-    return w, multipliers  # certify scales both
+def _arrays(asked: MarginProblem) -> tuple[Array, Array, Array]:
+    """Return x, z and the bounds of a batch for the compiled functions."""
+    parts = asked.x, asked.z, asked.bound
+    x, z, bound = (np.ascontiguousarray(v.detach().cpu().numpy()) for v in parts)
+    return x, z, bound
 
 
-def _try_again(
-    A: Constraints, p: float, tol: float, w: Tensor, multipliers: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Work on one problem (a batch of one) that has neither a solution nor a proof of none."""
-    psi, limit, small = LpPotential(p), _hopeless(A, p), A.workspace <= _WORKSPACE
-    # Whether there is a solution does not depend on p, and p = 2 finds a proof of no with ease.
-    far = _FARTHER * _hopeless(A, 2.0)
-    proof = interior_point(A, 2.0, tol, far) if small else _one_by_one(A, 2.0, tol, far)
-    if lower_bound(A, psi, proof[1]) >= limit:
-        return w, proof[1]
-    if not small:
-        return w, multipliers
-    best = w, multipliers
-    for solve in (_on_a_leash, _one_by_one):
-        new = solve(A, p, _GOAL * tol, limit)
-        if relative_gap(A, psi, *new)[0] < relative_gap(A, psi, *best)[0]:
-            best = new
-        if relative_gap(A, psi, *best)[0] <= tol:
-            break
-    return best
+def _by_dual(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
+    w, multipliers, ended, steps = interior_points(*arrays, p, tol, _GOAL * tol)
+    return _Found(w, multipliers, ended == INFEASIBLE, steps, "interior point")
 
 
-def _on_a_leash(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    return interior_point(A, p, tol, limit, leash=_LEASH)
-
-
-def _one_by_one(A: Constraints, p: float, tol: float, limit: Tensor) -> tuple[Tensor, Tensor]:
-    found = [lbfgs(A[i], p, tol, limit[i]) for i in range(len(limit))]
-    w, multipliers = (torch.stack(part) for part in zip(*found, strict=True))
-    return w, multipliers
-
-
-def _by_textbook(A: TokenConstraints, p: float) -> tuple[Tensor, Tensor]:
+def _by_textbook(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
     """Solve one problem of the batch after the other with cvxpy."""
-    found = []
-    for i in range(len(A.z)):
-        one = A[i]
-        arrays = one.lead, one.z, one.bound.reshape(one.lead.shape[:-1])
-        lead, z, bound = (x.cpu().numpy() for x in arrays)
-        found.append(textbook(lead, z, bound, p))
-    W, multipliers = (
-        torch.as_tensor(np.stack(part), device=A.z.device) for part in zip(*found, strict=True)
+    each = zip(*arrays, strict=True)
+    found = [textbook(x, z, bound.reshape(x.shape[:-1]), p) for x, z, bound in each]
+    W, multipliers, steps = (np.stack(part) for part in zip(*found, strict=True))
+    return _Found(W.reshape(len(W), -1), multipliers, steps < 0, steps, "cvxpy")
+
+
+def _certificate(arrays: tuple[Array, Array, Array], p: float, found: _Found) -> Certificate:
+    C = blank(*arrays[2].shape)
+    certify(*arrays, p, found.w, found.multipliers, C)
+    return C
+
+
+def _solution(asked: MarginProblem, p: float, found: _Found, C: Certificate) -> Solution:
+    """Give the numbers the shapes that were asked for."""
+    batch, weight, rows = asked.batch, asked.weight, asked.rows
+
+    def shaped(values: Any, *last: int) -> Tensor:
+        return torch.from_numpy(values).to(asked.x.device).reshape((*batch, *last))
+
+    return Solution(
+        weights=shaped(found.w, *weight),
+        p=p,
+        norm=shaped(C.norm),
+        margins=shaped(C.margins, *rows),
+        multipliers=shaped(found.multipliers, *rows),
+        support=shaped(C.support, *rows),
+        gap=shaped(C.gap),
+        violation=shaped(C.violation),
+        stationarity=shaped(C.stationarity),
+        steps=shaped(found.steps),
+        method=found.method,
     )
-    return W.flatten(-2), multipliers
 
 
-def _hopeless(A: Constraints, p: float) -> Tensor:
-    """The norm beyond which a problem counts as infeasible."""
-    norms = A.row_norms(LpPotential(p).q).masked_fill(~A.required, torch.inf)
-    return _INFEASIBLE * (A.bound / norms).amax(-1)
+def _answer(asked: MarginProblem, p: float, tol: float, solve: Callable[..., _Found]) -> Solution:
+    """Solve and certify a batch; raise for the first problem that fails."""
+    p = LpPotential(p).p
+    arrays = _arrays(asked)
+    found = solve(arrays, p, tol)
+    C = _certificate(arrays, p, found)
+    for i in found.infeasible.nonzero()[0].tolist():
+        raise _infeasible(asked, i, found.multipliers[i], C.bound[i])
+    solution = _solution(asked, p, found, C)
+    error = np.maximum(np.abs(C.gap), C.violation)
+    for i in (~(error <= tol)).nonzero()[0].tolist():
+        raise NotSolvedError(_shortfall(asked, p, i, solution, C, tol), solution)
+    if torch.is_grad_enabled() and (asked.x.requires_grad or asked.z.requires_grad):
+        return _differentiable(asked, p, solution)
+    return solution
 
 
-def _certified(
-    asked: MarginProblem, p: float, w: Tensor, multipliers: Tensor, tol: float
-) -> Solution:
-    """Certify the solutions of a batch; raise for the first that fails."""
-    A = asked.constraints
-    bound = lower_bound(A, LpPotential(p), multipliers)
-    for i in (bound >= _hopeless(A, p)).nonzero()[:, 0].tolist():
-        raise _infeasible(asked, i, multipliers, bound[i].item())
-    solution = certify(A, p, w, multipliers)
-    error = torch.maximum(solution.gap.abs(), solution.violation)
-    for i in (~(error <= tol)).nonzero()[:, 0].tolist():
-        if solution.gap[i].isinf():
-            reached = "found neither weights with all margins nor a proof that there are none"
-        else:
-            reached = (
-                f"reached a relative gap of {solution.gap[i]:.1e} and a violation of "
-                f"{solution.violation[i]:.1e}, short of {tol:.0e}; raise tol to accept it"
-            )
-        raise NotSolvedError(f"problem {i} of {len(error)}: {reached}", asked.restore(solution))
-    return asked.restore(solution)
+def _differentiable(asked: MarginProblem, p: float, solution: Solution) -> Solution:
+    """Let gradients pass from weights, norm, margins and multipliers to the rows."""
+    B, m = asked.bound.shape
+    w, multipliers = Implicit.apply(  # type: ignore[no-untyped-call]
+        asked.x,
+        asked.z,
+        asked.bound,
+        solution.weights.reshape(B, -1),
+        solution.multipliers.reshape(B, m),
+        p,
+    )
+    W = w.reshape(B, asked.x.shape[-1], asked.z.shape[-1])
+    margins = (asked.x @ (asked.z @ W.mT)[..., None]).reshape(B, m)
+    margins = margins.where(asked.bound >= 0, torch.inf)
+    return replace(
+        solution,
+        weights=w.reshape(solution.weights.shape),
+        norm=LpPotential(p).norm(w, dim=-1).reshape(solution.norm.shape),
+        margins=margins.reshape(solution.margins.shape),
+        multipliers=multipliers.reshape(solution.multipliers.shape),
+    )
 
 
-def _infeasible(asked: MarginProblem, i: int, multipliers: Tensor, bound: float) -> InfeasibleError:
+def _shortfall(
+    asked: MarginProblem, p: float, i: int, solution: Solution, C: Certificate, tol: float
+) -> str:
+    """Say how far it came, and what held it up."""
+    steps = int(solution.steps.reshape(-1)[i])
+    start = f"problem {i} of {len(C.gap)}: after {steps} steps"
+    if np.isinf(C.gap[i]):
+        return f"{start} found neither weights with all margins nor a proof that there are none"
+    x, z = asked.x[i].detach(), asked.z[i].detach()
+    longest = LpPotential(p).dual_norm(x, dim=-1) * LpPotential(p).dual_norm(z, dim=-1)[:, None]
+    thin = 1 / (C.norm[i] * longest.max().item())
+    reason = f", the margin being {thin:.0e} of the longest row's" if thin < _THIN else ""
+    return (
+        f"{start} reached a relative gap of {C.gap[i]:.1e} and a violation of "
+        f"{C.violation[i]:.1e}, short of {tol:.0e}{reason}; raise tol to accept it"
+    )
+
+
+def _infeasible(asked: MarginProblem, i: int, multipliers: Array, bound: float) -> InfeasibleError:
     """Name the constraints that carry the most of the proof."""
-    A = asked.constraints
-    weights = multipliers.clamp_min(0).masked_fill(A.bound < 0, 0.0)
-    weights = weights / (weights * A.required).sum(-1, keepdim=True)
-    heaviest = weights[i].topk(min(3, len(weights[i])))
-    named = [asked.name(i, j) for j in heaviest.indices[heaviest.values > 0].tolist()]
+    weights = multipliers / multipliers[(asked.bound[i] > 0).cpu().numpy()].sum()
+    heaviest = np.argsort(-weights, kind="stable")[:3]
+    named = [asked.name(i, j) for j in heaviest.tolist() if weights[j] > 0]
     return InfeasibleError(
         f"no weights reach the margins: the constraints of {'; '.join(named)} contradict each "
-        f"other (they carry {heaviest.values.sum() / weights[i].sum():.0%} of the certificate; no "
-        f"weights of norm below {bound:.0e} will do). Choose other tokens, or drop an input",
-        i, asked.per_constraint(weights, 0.0)[i], bound,
+        f"other (they carry {weights[heaviest].sum() / weights.sum():.0%} of the certificate; no "
+        f"weights of norm below {bound:.0e} will do). {asked.remedy}",
+        i, torch.from_numpy(weights).to(asked.x.device).reshape(asked.rows), float(bound),
     )  # fmt: skip
 
 

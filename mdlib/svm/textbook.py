@@ -9,8 +9,8 @@ import numpy as np
 
 def textbook(
     lead: np.ndarray, z: np.ndarray, bound: np.ndarray, p: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise ||W||_p subject to lead_it . W z_i >= bound_it; return W and the multipliers.
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Minimise ||W||_p subject to lead_it . W z_i >= bound_it; return W, multipliers and steps.
 
     The solver is Clarabel, by name: cvxpy's own choice changes with p and with its version.
 
@@ -26,6 +26,7 @@ def textbook(
     W : array (d, d)
     multipliers : array (n * (T - 1),)
         In the order of ``bound``; 0 for what was left out.
+    steps : int
 
     Raises
     ------
@@ -51,7 +52,7 @@ def textbook(
         )
     multipliers = np.zeros(n * others)
     multipliers[there] = constraint.dual_value
-    return W.value, multipliers
+    return W.value, multipliers, model.solver_stats.num_iters
 
 
 def _cvxpy() -> Any:

@@ -20,11 +20,6 @@ from mdlib import (
     label_margin,
 )
 from mdlib.svm import solve
-from mdlib.svm.constraints import TokenConstraints
-from mdlib.svm.duality import relative_gap
-from mdlib.svm.interior import interior_point
-from mdlib.svm.problems import TokenProblem
-from mdlib.svm.solution import certify
 
 GRID = [1.05, 1.1, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 20.0]
 SEEDS = range(1, 41)
@@ -106,18 +101,6 @@ def test_both_solvers_agree(p, seed):
     assert textbook.gap <= 1e-5
 
 
-@pytest.mark.parametrize("p", [1.1, 1.5, 2, 3])
-def test_the_solver_for_large_problems_agrees(p, monkeypatch):
-    problem, v = AttentionProblem.random(20, 8, 16, seed=[1, 2])
-    tokens = problem.optimal_tokens(v)
-    small = attention_svm(problem, tokens, p)
-    monkeypatch.setattr(solve, "_WORKSPACE", 0)
-    large = attention_svm(problem, tokens, p)
-    assert large.gap.abs().max() <= 1e-8
-    assert not torch.equal(small.W, large.W)
-    torch.testing.assert_close(small.norm, large.norm, rtol=2e-8, atol=0.0)
-
-
 @pytest.mark.parametrize("p", GRID)
 def test_one_constraint_has_a_closed_form(p):
     a, z = randn(3), randn(3, seed=2)
@@ -183,20 +166,6 @@ def test_one_problem_and_many_selections():
     assert solution.norm.shape == solution.gap.shape == solution.violation.shape == (3, 3)
     assert solution.margins.shape == solution.support.shape == (3, 3, 2, 3)
     assert (problem.attention(1e3 * solution.W).argmax(-1) == tokens).all()
-
-
-def test_a_large_batch_is_solved_in_pieces(monkeypatch):
-    problem, tokens = paper_problems(seeds=range(1, 8))
-    whole = attention_svm(problem, tokens, 2)
-    calls = []
-    monkeypatch.setattr(
-        solve, "_WORKSPACE", 3 * TokenProblem(problem, tokens, None).constraints.workspace
-    )
-    monkeypatch.setattr(
-        solve, "interior_point", lambda A, *rest: calls.append(len(A.z)) or interior_point(A, *rest)
-    )
-    torch.testing.assert_close(attention_svm(problem, tokens, 2).W, whole.W, rtol=1e-5, atol=1e-7)
-    assert calls == [3, 3, 1]
 
 
 def test_single_precision_problems_are_solved_in_double():
@@ -327,16 +296,6 @@ def test_a_token_equal_to_the_chosen_one_is_fine_where_no_margin_is_needed():
         attention_svm(twin, tokens, 2)
 
 
-def test_a_negative_margin_that_may_not_be_is_a_violation():
-    one = torch.ones(1, 1, 1, dtype=torch.float64)
-    lead = torch.tensor([[[[2.0], [-1.0]]]], dtype=torch.float64)
-    A = TokenConstraints(lead, one, torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
-    solution = certify(A, 2, torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 2).double())
-    assert solution.violation.item() == pytest.approx(0.5)
-    gap, _ = relative_gap(A, LpPotential(2), solution.weights, torch.tensor([[1.0, 0.0]]).double())
-    assert gap.item() == pytest.approx(0.5)
-
-
 def test_a_violation_beyond_the_tolerance_is_not_a_solution(monkeypatch):
     problem, v = AttentionProblem.random(3, 4, 6, seed=2)
     tokens = problem.optimal_tokens(v)
@@ -346,8 +305,9 @@ def test_a_violation_beyond_the_tolerance_is_not_a_solution(monkeypatch):
         AttentionProblem(problem.X[[0, 2]], problem.y[[0, 2]], problem.z[[0, 2]]),
         tokens[[0, 2]], 2,
     )  # fmt: skip
-    multipliers = relaxed.multipliers[relaxed.margins.isfinite()][None]
-    monkeypatch.setattr(solve, "_by_dual", lambda *_: (dropped.W.reshape(1, -1), multipliers))
+    w, multipliers = dropped.W.reshape(1, -1).numpy(), relaxed.multipliers.reshape(1, -1).numpy()
+    found = solve._Found(w, multipliers, np.array([False]), np.array([1]), "")
+    monkeypatch.setattr(solve, "_by_dual", lambda *_: found)
     with pytest.raises(NotSolvedError, match="violation of"):
         attention_svm(problem, tokens, 2, required=required, tol=1e-6)
 
@@ -395,9 +355,7 @@ def enclosed_problem():
 
 
 @pytest.mark.parametrize("p", [1.05, 1.5, 2.0, 3.0, 8.0, 20.0])
-@pytest.mark.parametrize("workspace", [0, 10**7])
-def test_infeasible_problems_name_the_input_and_prove_it(p, workspace, monkeypatch):
-    monkeypatch.setattr(solve, "_WORKSPACE", workspace)
+def test_infeasible_problems_name_the_input_and_prove_it(p):
     problem, tokens = enclosed_problem()
     with pytest.raises(InfeasibleError, match="the constraints of input 1, token") as caught:
         attention_svm(problem, tokens, p)
@@ -492,7 +450,7 @@ def test_thin_margins(n, T, d, seed, p, which):
 def test_a_missed_tolerance_is_told_with_what_was_reached():
     problem, v = AttentionProblem.random(6, 8, 10, seed=1)
     with pytest.raises(
-        NotSolvedError, match=r"problem 0 of 1: reached a relative gap of"
+        NotSolvedError, match=r"problem 0 of 1: after \d+ steps reached a relative gap of"
     ) as caught:
         attention_svm(problem, problem.optimal_tokens(v), 1.5, tol=1e-17)
     assert caught.value.solution.gap.abs() < 1e-9
@@ -523,14 +481,6 @@ def test_bad_arguments(change, message):
         attention_svm(problem, **arguments)
 
 
-def test_no_graph_is_recorded():
-    problem, v = AttentionProblem.random(3, 4, 6, seed=1)
-    tracked = AttentionProblem(problem.X.requires_grad_(), problem.y, problem.z)
-    for solver in ("dual", "cvxpy"):
-        W = attention_svm(tracked, problem.optimal_tokens(v), 2, solver=solver).W
-        assert not W.requires_grad
-
-
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match=r"the batch is empty: its axes are \(0,\)"):
         attention_svm(
@@ -541,8 +491,7 @@ def test_an_empty_batch_is_refused():
         classifier_svm(torch.ones(0, 2, 3), torch.ones(0, 2), 2)
 
 
-def test_multipliers_that_cancel_at_the_start(monkeypatch):
-    monkeypatch.setattr(solve, "_WORKSPACE", 0)
+def test_multipliers_that_cancel_at_the_start():
     with pytest.raises(InfeasibleError, match="input 0; input 1"):
         classifier_svm([[1.0], [-1.0]], [1, 1], 2)
 
