@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Index = np.ndarray[Any, np.dtype[np.int64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-_STAMP = [
-    (file.name, file.stat().st_mtime_ns, file.stat().st_size)
-    for file in sorted(Path(__file__).parent.glob("*.py"))
-]
+from mdlib.geometry.compiled import sums
+from mdlib.svm.arrays import Array
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function for others that are compiled: Python cannot call it."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return sums(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -35,23 +28,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def callable_from_python(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls."""
-    return _compiled(function, no_cfunc_wrapper=True)
-
-
-def _compiled(function: Callable[..., Any], **options: bool) -> Any:
-    """Compile, sums in any order, and keep what was compiled until a file of this package changes.
-
-    numba itself looks at the file of the function alone, not at those of the functions it calls.
-    """
-    how: dict[str, Any] = {
-        "nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy", **options
-    }  # fmt: skip
-    try:
-        dispatcher: Any = njit(cache=True, **how)(function)
-    except RuntimeError:  # no folder to keep it in, as in some containers: compile in each process
-        return njit(**how)(function)
-    dispatcher._cache._cache_file._source_stamp = _STAMP
-    return dispatcher
+    return sums(function, error_model="numpy", no_cfunc_wrapper=True)
 
 
 @compiled

@@ -24,7 +24,8 @@ import math
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, move, norm
+from mdlib.svm.arrays import Array
+from mdlib.svm.compiled import compiled, move, norm
 
 ALPHA, BETA, BELOW, ABOVE = range(4)  # become 0 in pairs: alpha with u - w, beta with u + w
 MISS, LINK, LIFT, RIGHT, OFFSET, ASKED = range(6)  # what `linearise` and `ask` note of each entry

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, dot, inlined, move
+from mdlib.svm.arrays import Array
+from mdlib.svm.compiled import compiled, dot, inlined, move
 from mdlib.svm.cones import ABOVE, ALPHA, ASKED, BELOW, BETA, ask, linearise, step, to_unit_norm
 from mdlib.svm.newton import factorise, solve
 from mdlib.svm.rows import Rows, margins, pull

@@ -12,35 +12,16 @@ bound the optimum from both sides.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, Flags, callable_from_python, compiled, norm
+from mdlib.svm.arrays import Array, Flags
+from mdlib.svm.compiled import callable_from_python, compiled, norm
 from mdlib.svm.rows import Rows, margins, pull
+from mdlib.svm.solution import Certificate
 
 _SLACK = 1e-7  # a margin this close to its bound is tight
 _ROUNDING = 1e-12  # more than a margin of a well-scaled problem can be off by in float64
-
-
-class Certificate(NamedTuple):
-    """What `certify` fills in, one row a problem; `mdlib.svm.Solution` says what it is."""
-
-    norm: Array  # (B,)
-    gap: Array
-    violation: Array
-    stationarity: Array
-    bound: Array  # what no weights with all margins go below
-    margins: Array  # (B, m)
-    support: Flags
-
-
-def blank(B: int, m: int) -> Certificate:
-    """Return a certificate to fill in."""
-    norm, gap, violation, stationarity, bound = np.empty((5, B))
-    return Certificate(
-        norm, gap, violation, stationarity, bound, np.empty((B, m)), np.empty((B, m), np.bool_)
-    )
 
 
 @compiled

@@ -24,7 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from mdlib.svm.compiled import Array, Index, callable_from_python, compiled, copy, dot, norm
+from mdlib.svm.arrays import Array, Index
+from mdlib.svm.compiled import callable_from_python, compiled, copy, dot, norm
 from mdlib.svm.corrector import SHORTEST, Point, advance, start
 from mdlib.svm.duality import least_share
 from mdlib.svm.inverse import FREE, ROWS, WEIGHTS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, copy, dot
+from mdlib.svm.arrays import Array
+from mdlib.svm.compiled import compiled, copy, dot
 from mdlib.svm.rows import Rows, margins, pull
 
 ROWS, WEIGHTS, FREE = range(3)  # which matrix: on the rows, on the weights, or none at all

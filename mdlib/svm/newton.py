@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, compiled, copy, dot, inlined, norm, over, times
+from mdlib.svm.arrays import Array
+from mdlib.svm.compiled import compiled, copy, dot, inlined, norm, over, times
 from mdlib.svm.inverse import CLOSE, FREE, ROUGH, ROWS, WEIGHTS, blocks, cholesky, invert
 from mdlib.svm.rows import Rows, among_rows, among_weights, margins, pull
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, Index, callable_from_python, norm
+from mdlib.svm.arrays import Array, Index
+from mdlib.svm.compiled import callable_from_python, norm
 
 
 class Rows(NamedTuple):

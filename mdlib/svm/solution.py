@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
+
+from mdlib.svm.arrays import Array, Flags
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,23 @@ class NotSolvedError(RuntimeError):
     def __init__(self, message: str, solution: Solution) -> None:
         super().__init__(message)
         self.solution = solution
+
+
+class Certificate(NamedTuple):
+    """What `certify` fills in, one row a problem; `mdlib.svm.Solution` says what it is."""
+
+    norm: Array  # (B,)
+    gap: Array
+    violation: Array
+    stationarity: Array
+    bound: Array  # what no weights with all margins go below
+    margins: Array  # (B, m)
+    support: Flags
+
+
+def blank(B: int, m: int) -> Certificate:
+    """Return a certificate to fill in."""
+    norm, gap, violation, stationarity, bound = np.empty((5, B))
+    return Certificate(
+        norm, gap, violation, stationarity, bound, np.empty((B, m)), np.empty((B, m), np.bool_)
+    )

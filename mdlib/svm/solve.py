@@ -12,12 +12,10 @@ from torch import Tensor
 
 from mdlib.attention.problem import AttentionProblem
 from mdlib.geometry.potentials import LpPotential
-from mdlib.svm.compiled import Array, Index
-from mdlib.svm.duality import Certificate, blank, certify
-from mdlib.svm.interior import INFEASIBLE, interior_points
+from mdlib.svm.arrays import Array, Index
 from mdlib.svm.problems import MarginProblem, SampleProblem, TokenProblem, as_float64
 from mdlib.svm.sensitivity import Implicit
-from mdlib.svm.solution import InfeasibleError, NotSolvedError, Solution
+from mdlib.svm.solution import Certificate, InfeasibleError, NotSolvedError, Solution, blank
 from mdlib.svm.textbook import textbook
 
 _GOAL = 1e-4  # of the tolerance: cheap to reach, and w is as good as the square root of the gap
@@ -189,6 +187,8 @@ def _arrays(asked: MarginProblem) -> tuple[Array, Array, Array]:
 
 
 def _by_dual(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _Found:
+    from mdlib.svm.interior import INFEASIBLE, interior_points  # late: numba costs half a second
+
     w, multipliers, ended, steps = interior_points(*arrays, p, tol, _GOAL * tol)
     return _Found(w, multipliers, ended == INFEASIBLE, steps, "interior point")
 
@@ -202,6 +202,8 @@ def _by_textbook(arrays: tuple[Array, Array, Array], p: float, tol: float) -> _F
 
 
 def _certificate(arrays: tuple[Array, Array, Array], p: float, found: _Found) -> Certificate:
+    from mdlib.svm.duality import certify  # late, as above
+
     C = blank(*arrays[2].shape)
     certify(*arrays, p, found.w, found.multipliers, C)
     return C

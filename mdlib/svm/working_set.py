@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdlib.svm.compiled import Array, Flags, compiled, copy, dot, norm
+from mdlib.svm.arrays import Array, Flags
+from mdlib.svm.compiled import compiled, copy, dot, norm
 from mdlib.svm.corrector import LITTLE, Point
 from mdlib.svm.inverse import WEIGHTS
 from mdlib.svm.rows import Rows, margins, pull
