@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mdlib.svm.duality import certify
-from mdlib.svm.solution import blank
 from mdlib.svm.interior import interior_point
 from mdlib.svm.inverse import FREE, ROWS, WEIGHTS
 from mdlib.svm.rows import among_rows, among_weights, margins, pull, rows_of
+from mdlib.svm.solution import blank
 
 SHAPES = {"tokens": (4, 5, 3, 3), "classifier": (1, 7, 6, 1)}
 
